@@ -1,0 +1,38 @@
+# The commands of this project. Each one builds what it needs; nothing has to be set up first.
+
+PYTHON ?= $(shell tools/find-python)
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+
+SOURCES := setup.py pyproject.toml $(shell find mcproxy/_speedups -name '*.pyx' -o -name '*.pxd')
+
+.PHONY: install run test clean help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(BIN)/python:
+	@tools/need cc=gcc gcc=gcc /usr/include/zlib.h=zlib1g-dev
+	@test -n "$(PYTHON)" || { tools/need python3=python3 && exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install 'setuptools>=77' 'cython>=3.1'
+
+$(VENV)/.built: $(BIN)/python $(SOURCES)
+	$(PIP) install --no-build-isolation --config-settings editable_mode=compat -e '.[server]'
+	@touch $@
+
+install: $(VENV)/.built  ## build everything into .venv
+
+$(VENV)/.test: $(VENV)/.built
+	$(PIP) install --no-build-isolation --config-settings editable_mode=compat -e '.[server,test,lint]'
+	@touch $@
+
+run: install  ## start the demo: a proxy on port 25565 with two small backends
+	$(BIN)/mcproxy-server demo
+
+test: $(VENV)/.test  ## build, then run all tests
+	$(BIN)/python -m pytest
+
+clean:  ## remove what was built
+	rm -rf build $(VENV) *.egg-info
+	find mcproxy -name '*.so' -delete

@@ -1,0 +1,1 @@
+"""Everything compiled. Import the public names from `mcproxy`, not from here."""

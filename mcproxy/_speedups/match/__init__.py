@@ -1,0 +1,1 @@
+"""Decisions: which prefix, which pattern, which rule."""

@@ -1,0 +1,1 @@
+"""The data plane: native threads that relay, never holding the GIL."""

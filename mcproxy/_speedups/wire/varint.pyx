@@ -1,0 +1,1 @@
+"""VarInt and VarLong of the Minecraft protocol."""

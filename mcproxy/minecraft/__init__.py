@@ -1,0 +1,1 @@
+"""The Minecraft protocol, sans-I/O."""

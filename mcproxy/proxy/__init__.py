@@ -1,0 +1,1 @@
+"""Parts for servers: DataPlane, Router, StatusCache, hooks."""
