@@ -27,10 +27,19 @@ $(VENV)/.test: $(VENV)/.built
 	$(PIP) install --no-build-isolation --config-settings editable_mode=compat -e '.[server,test,lint]'
 	@touch $@
 
+NODE_MODULES := tests/e2e/node_modules
+BEDROCK      := $(NODE_MODULES)/minecraft-data/minecraft-data/data/bedrock
+
+# The 330 MB about Bedrock that minecraft-data brings are of no use here.
+$(NODE_MODULES)/.installed: tests/e2e/package.json tests/e2e/package-lock.json $(VENV)/.test
+	cd tests/e2e && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --omit=dev --loglevel=error
+	find $(BEDROCK) -mindepth 1 -maxdepth 1 ! -name common -exec rm -r {} +
+	@touch $@
+
 run: install  ## start the demo: a proxy on port 25565 with two small backends
 	$(BIN)/mcproxy-server demo
 
-test: $(VENV)/.test  ## build, then run all tests
+test: $(VENV)/.test $(NODE_MODULES)/.installed  ## build, then run all tests
 	$(BIN)/python -m pytest
 
 clean:  ## remove what was built
