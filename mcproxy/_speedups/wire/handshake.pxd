@@ -8,6 +8,8 @@ cdef enum:
     HOST_UNITS_MAX = 255            # UTF-16 units of the host before a Forge suffix
     HOST_CLEAN_MAX = 255            # bytes of a host that can be routed
     NAME_UNITS_MAX = 16
+    LOGIN_START_NEWEST = 777        # the newest protocol whose Login Start is known
+    SNAPSHOT_BIT = 0x40000000       # protocol numbers of snapshots have it
 
 cdef enum handshake_error:
     HANDSHAKE_OK = 0
@@ -18,6 +20,8 @@ cdef enum handshake_error:
     HANDSHAKE_HOST_TOO_LONG = -5
     HANDSHAKE_BAD_TEXT = -6         # not UTF-8
     HANDSHAKE_NAME_TOO_LONG = -7
+    HANDSHAKE_NAME_EMPTY = -8
+    HANDSHAKE_BAD_LENGTH = -9       # a length below zero or above its bound, an endless VarInt
 
 cdef struct handshake_t:
     int32_t protocol
@@ -32,12 +36,17 @@ cdef struct login_start_t:
     bint has_uuid
     uint8_t uuid[16]                # big-endian, as on the wire
 
-# handshake_error values
+# Both return handshake_error values. The caller bounds the frame: HANDSHAKE_BODY_MAX and
+# login_start_body_max, before it buffers anything.
 cdef int handshake_parse(const uint8_t* body, const uint8_t* end, handshake_t* out) noexcept nogil
 cdef int login_start_parse(const uint8_t* body, const uint8_t* end, int32_t protocol,
                            login_start_t* out) noexcept nogil
+# Bytes of the longest Login Start that this protocol can have, packet id included.
+cdef uint32_t login_start_body_max(int32_t protocol) noexcept nogil
 
 # The host as routes know it: lower case, without Forge suffix (from the first NUL),
-# TCPShield suffix (from "///"), "_dc-srv." and "_minecraft._tcp." prefixes, trailing dots and IPv6 brackets.
+# TCPShield suffix (from "///"), trailing dots, IPv6 brackets, and the prefix of an SRV target
+# ("_minecraft._tcp.", at Cloudflare "_dc-srv.130c90ab9de1._minecraft._tcp."). ASCII case only:
+# clients send international names in their xn-- form.
 # out has room for HOST_CLEAN_MAX bytes; returns the length, or HANDSHAKE_HOST_TOO_LONG.
 cdef int host_clean(const uint8_t* raw, uint32_t length, uint8_t* out) noexcept nogil

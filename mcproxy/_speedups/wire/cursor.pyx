@@ -1,0 +1,1 @@
+"""Reading and writing the primitives of the Minecraft protocol."""
