@@ -18,13 +18,13 @@ $(BIN)/python:
 	$(PIP) install 'setuptools>=77' 'cython>=3.1'
 
 $(VENV)/.built: $(BIN)/python $(SOURCES)
-	$(PIP) install --no-build-isolation --config-settings editable_mode=compat -e '.[server]'
+	$(PIP) install --no-build-isolation -e '.[server]'
 	@touch $@
 
 install: $(VENV)/.built  ## build everything into .venv
 
 $(VENV)/.test: $(VENV)/.built
-	$(PIP) install --no-build-isolation --config-settings editable_mode=compat -e '.[server,test,lint]'
+	$(PIP) install --no-build-isolation -e '.[server,test,lint]'
 	@touch $@
 
 NODE_MODULES := tests/e2e/node_modules

@@ -1,0 +1,272 @@
+"""Read `mcproxy.toml` with its drop-ins into settings: all of it, or every reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mcproxy.proxy.model import (
+    Filters,
+    Mode,
+    Motd,
+    Server,
+    Settings,
+    StatusPolicy,
+    Timeouts,
+)
+from mcproxy_server.config.icon import read_icon
+from mcproxy_server.config.locate import KeyPath
+from mcproxy_server.config.problems import ConfigurationProblems, Problem, nearest
+from mcproxy_server.config.schema import AddressTable, IpFilter, Log, MotdTable, Root, ServerTable
+from mcproxy_server.config.source import Source
+from mcproxy_server.config.tables import read_table
+from mcproxy_server.config.values import Domain, Listen, describe
+
+__all__ = ["Configuration", "load"]
+
+_LONGEST_SOCKET_PATH = 107
+"""Bytes of a Unix socket's path: sun_path without its end, unix(7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A configuration that can be run."""
+
+    path: Path
+    settings: Settings
+    log: Log
+    control_socket: Path
+    servers_dir: Path | None
+    files: tuple[Path, ...]
+    """Every file that was read: a change of one of them asks for a reload."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One server table and where it stands."""
+
+    source: Source
+    path: KeyPath
+    raw: dict[str, Any]
+    table: ServerTable | None
+
+    @property
+    def name(self) -> str | None:
+        name = self.raw.get("name")
+        return name if isinstance(name, str) else None
+
+
+def load(path: Path, socket: Path | None = None) -> Configuration:
+    """The configuration in ``path``; ``socket`` takes the place of `control.socket`.
+
+    Raises `ConfigurationProblems` with everything that is wrong.
+    """
+    problems: list[Problem] = []
+    source = Source(path, problems)
+    if not source.readable:
+        raise ConfigurationProblems(problems)
+    # Only required keys make a table incomplete, and the top has none.
+    top = {key: value for key, value in source.data.items() if key != "server"}
+    root = read_table(source, (), top, Root) or Root()
+    files = [path]
+    entries = list(_main_entries(source, source.data.get("server", [])))
+    folder = source.beside(root.servers_dir) if root.servers_dir is not None else None
+    if folder is not None:
+        for drop_in in _drop_ins(source, folder):
+            files.append(drop_in.path)
+            entries.append(_drop_in_entry(drop_in))
+    _check_names(source, root, entries)
+    _check_unique(entries, "domains", Domain)
+    _check_unique(entries, "listen", Listen)
+    _check_covered(root, entries)
+    motd_unknown = _motd(source, ("motd", "unknown"), root.motd.unknown, files)
+    servers = [_server(entry, entry.table, files) for entry in entries if entry.table]
+    control_socket = _control_socket(source, root, socket)
+    settings = _settings(root, servers, motd_unknown)
+    if not problems:
+        _check_router(source, settings)
+    if problems:
+        raise ConfigurationProblems(problems)
+    return Configuration(path, settings, root.log, control_socket, folder, tuple(files))
+
+
+def _main_entries(source: Source, tables: object) -> Iterator[_Entry]:
+    if not isinstance(tables, list):
+        source.problem(("server",), "servers are an array of tables: write [[server]]")
+        return
+    for index, raw in enumerate(tables):
+        path = ("server", index)
+        if isinstance(raw, dict):
+            yield _Entry(source, path, raw, read_table(source, path, raw, ServerTable))
+        else:
+            source.problem(path, f"expected a table, not {describe(raw)}")
+
+
+def _drop_ins(source: Source, folder: Path) -> Iterator[Source]:
+    try:
+        paths = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix == ".toml" and not path.name.startswith(".")
+        )
+    except OSError as error:
+        source.problem(("servers_dir",), f"cannot read the folder {folder}: {error.strerror}")
+        return
+    for path in paths:
+        drop_in = Source(path, source.problems)
+        if drop_in.readable:
+            yield drop_in
+
+
+def _drop_in_entry(drop_in: Source) -> _Entry:
+    raw = {"name": drop_in.path.stem, **drop_in.data}
+    return _Entry(drop_in, (), raw, read_table(drop_in, (), raw, ServerTable))
+
+
+def _check_names(source: Source, root: Root, entries: list[_Entry]) -> None:
+    seen: dict[str, _Entry] = {}
+    for entry in entries:
+        if entry.name is None:
+            continue
+        path = (*entry.path, "name")
+        if (first := seen.setdefault(entry.name, entry)) is not entry:
+            place = first.source.place((*first.path, "name"))
+            entry.source.problem(
+                path, f'"{entry.name}" is the name of another server already ({place})'
+            )
+    if root.default is not None and root.default not in seen:
+        hint = nearest(root.default, seen) or (
+            f"; there are: {', '.join(sorted(seen))}" if seen else "; there is no [[server]] at all"
+        )
+        source.problem(("default",), f'there is no server "{root.default}"{hint}')
+
+
+def _check_unique(entries: list[_Entry], key: str, kind: type[Domain] | type[Listen]) -> None:
+    """No two servers, nor one twice, may claim the same domain or local address."""
+    seen: dict[str, tuple[_Entry, KeyPath]] = {}
+    for entry in entries:
+        claims = entry.raw.get(key)
+        for index, text in enumerate(claims if isinstance(claims, list) else ()):
+            try:
+                claim = kind.read(text)
+            except ValueError:
+                continue
+            path = (*entry.path, key, index)
+            first, first_path = seen.setdefault(claim, (entry, path))
+            if first_path is path:
+                continue
+            if first is entry:
+                entry.source.problem(path, f'"{claim}" is listed twice')
+            else:
+                entry.source.problem(
+                    path,
+                    f'"{claim}" leads to server "{first.name}" already '
+                    f'({first.source.place(first_path)}) and cannot lead to "{entry.name}" too',
+                )
+
+
+def _check_covered(root: Root, entries: list[_Entry]) -> None:
+    """A server can only be reached through a local address that `bind` opens."""
+    for entry in entries:
+        for index, listen in enumerate(entry.table.listen if entry.table else ()):
+            host, _, port = listen.rpartition(":")
+            whole = {"0.0.0.0", "[::]"}
+            if not any(
+                bound_port == port and (bound == host or bound in whole or host in whole)
+                for bound, _, bound_port in (bind.rpartition(":") for bind in root.bind)
+            ):
+                entry.source.problem(
+                    (*entry.path, "listen", index),
+                    f'`bind` does not open "{listen}"; it has {", ".join(root.bind)}',
+                )
+
+
+def _server(entry: _Entry, table: ServerTable, files: list[Path]) -> Server:
+    def motd(state: str) -> Motd | None:
+        path = (*entry.path, "motd", state)
+        return _motd(entry.source, path, getattr(table.motd, state), files)
+
+    return Server(
+        name=table.name,
+        addresses=tuple(
+            each.address if isinstance(each, AddressTable) else each for each in table.addresses
+        ),
+        domains=table.domains,
+        listen=table.listen,
+        mode=Mode(table.proxy_mode),
+        motd_online=motd("online"),
+        motd_offline=motd("offline"),
+        motd_starting=motd("starting"),
+        disconnect_message=table.disconnect_message,
+        filters=_filters(table.ip_filter),
+    )
+
+
+def _motd(source: Source, path: KeyPath, table: MotdTable, files: list[Path]) -> Motd | None:
+    if table == MotdTable():
+        return None
+    icon = None
+    if table.favicon is not None:
+        file = source.beside(table.favicon)
+        if not table.favicon.startswith("data:"):
+            files.append(file)
+        try:
+            icon = read_icon(table.favicon, file)
+        except ValueError as error:
+            source.problem((*path, "favicon"), str(error))
+    fields = msgspec.structs.asdict(table) | {"favicon": icon}
+    return Motd(**fields)
+
+
+def _filters(table: IpFilter) -> Filters:
+    return Filters(whitelist=table.whitelist, blacklist=table.blacklist)
+
+
+def _control_socket(source: Source, root: Root, override: Path | None) -> Path:
+    if override is not None:
+        return override
+    if root.control.socket is not None:
+        path = source.beside(root.control.socket)
+    else:
+        path = source.path.with_suffix(".sock")
+    length = len(str(path.absolute()).encode())
+    if length > _LONGEST_SOCKET_PATH:
+        source.problem(
+            ("control", "socket"),
+            f"the path {path.absolute()} has {length} bytes; "
+            f"a Unix socket's path has at most {_LONGEST_SOCKET_PATH}",
+        )
+    return path
+
+
+def _settings(root: Root, servers: list[Server], motd_unknown: Motd | None) -> Settings:
+    timeouts, cache = root.timeouts, root.status_cache
+    return Settings(
+        bind=root.bind,
+        servers=tuple(servers),
+        default=root.default,
+        motd_unknown=motd_unknown,
+        unknown_message=root.unknown_message,
+        workers=root.workers,
+        max_connections=root.max_connections,
+        timeouts=Timeouts(timeouts.connect, timeouts.handshake, timeouts.idle, timeouts.drain),
+        status=StatusPolicy(cache.ttl, cache.max_stale, cache.negative_ttl),
+        filters=_filters(root.ip_filter),
+    )
+
+
+def _check_router(source: Source, settings: Settings) -> None:
+    """What only the route table itself can object to."""
+    from mcproxy.errors import ConfigurationError
+    from mcproxy.proxy.router import Router
+
+    try:
+        Router(settings.servers, settings.default)
+    except ConfigurationError as error:
+        source.problem((), str(error))
+
+

@@ -1,0 +1,417 @@
+"""Every key of `mcproxy.toml`: its type, its default, and the sentence that explains it.
+
+This is the only place where keys are described: `mcproxy-server init` and the configuration
+reference in the docs are written from it. A key or value that a later version brings stands
+under ``later`` of its table and is refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta, Struct
+
+from mcproxy_server.config.values import (
+    Address,
+    Balance,
+    Bind,
+    Domain,
+    Duration,
+    Listen,
+    Network,
+    ProxyMode,
+    Timeout,
+)
+
+__all__ = [
+    "AddressTable",
+    "Control",
+    "GlobalMotd",
+    "IpFilter",
+    "Log",
+    "MotdTable",
+    "Root",
+    "ServerMotd",
+    "ServerTable",
+    "StatusCache",
+    "Table",
+    "TimeoutTable",
+]
+
+
+class Table(Struct, kw_only=True, frozen=True):
+    """A table of the configuration."""
+
+    later: ClassVar[dict[str, str]] = {}
+    """Keys that are not available yet, and what each will do."""
+
+
+class MotdTable(Table):
+    """What the server list shows. A key that is left out keeps the backend's own value, or a
+    sensible default where no backend answers."""
+
+    text: Annotated[
+        str | dict[str, Any] | None,
+        Meta(
+            description="The message: text with § codes, or a text component as a table. "
+            "`\\n` begins the second line.",
+            examples=['"§7Back soon"'],
+        ),
+    ] = None
+    favicon: Annotated[
+        str | None,
+        Meta(
+            description="The icon: path of a PNG file of 64 x 64 pixels, relative to this file, "
+            "or a `data:image/png;base64,` URI.",
+            examples=['"icons/survival.png"'],
+        ),
+    ] = None
+    version_name: Annotated[
+        str | None,
+        Meta(
+            description="The text that clients show beside the signal bars when their version "
+            "does not fit.",
+            examples=['"1.8 - 1.21"'],
+        ),
+    ] = None
+    max_players: Annotated[
+        int | None,
+        Meta(ge=0, le=2147483647, description="The number of slots shown.", examples=["100"]),
+    ] = None
+    online_players: Annotated[
+        int | None,
+        Meta(ge=0, le=2147483647, description="The number of players shown.", examples=["0"]),
+    ] = None
+    sample: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="The lines shown when the mouse rests on the player count.",
+            examples=['["§aOpen every day", "from 18:00"]'],
+        ),
+    ] = None
+
+
+class GlobalMotd(Table):
+    """Messages that belong to no server."""
+
+    unknown: Annotated[
+        MotdTable,
+        Meta(
+            description="Shown to clients that ask under a name no server has, "
+            "when there is no `default`."
+        ),
+    ] = MotdTable()
+
+
+class ServerMotd(Table):
+    """Messages of one server, one table per state of it."""
+
+    online: Annotated[
+        MotdTable,
+        Meta(description="While it runs: these keys replace those of the backend's own answer."),
+    ] = MotdTable()
+    offline: Annotated[
+        MotdTable, Meta(description="While none of its addresses accepts a connection.")
+    ] = MotdTable()
+    starting: Annotated[
+        MotdTable,
+        Meta(description="While it accepts connections but answers no status request yet."),
+    ] = MotdTable()
+
+
+class IpFilter(Table):
+    """Who may connect. The global lists come first, then those of the server; the blacklist
+    wins over the whitelist."""
+
+    whitelist: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Addresses and networks that may connect; when it is not empty, "
+            "nobody else may.",
+            examples=['["192.0.2.0/24", "2001:db8::/32"]'],
+        ),
+    ] = ()
+    blacklist: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Addresses and networks that may not connect.",
+            examples=['["198.51.100.7"]'],
+        ),
+    ] = ()
+
+
+class AddressTable(Table):
+    """An address written as a table."""
+
+    later: ClassVar[dict[str, str]] = {"weight": "shares of the load by address"}
+
+    address: Annotated[
+        Address, Meta(description="The address.", examples=['"10.0.0.5:25565"'])
+    ]
+
+
+class ServerTable(Table):
+    """One backend server and the names that lead to it. A drop-in file holds the keys of one
+    such table."""
+
+    later: ClassVar[dict[str, str]] = {
+        "domain_rewrite": "another host name in the handshake to the backend",
+        "forwarding": "the player's identity passed on to the backend",
+        "forwarding_mode": "the player's identity passed on to the backend",
+        "health": "active health checks",
+        "health_check": "active health checks",
+        "limbo_handlers": "a waiting room",
+        "limits": "rate limits",
+        "max_players": "a bound on players per server",
+        "network": "a network of servers",
+        "pool": "warm connections to the backend",
+        "rate_limit": "rate limits",
+        "send_proxy_protocol": "the PROXY header towards the backend",
+        "server_manager": "sleeping servers woken by a join",
+        "timeouts": "time-outs per server; the global [timeouts] hold for all",
+        "wake": "sleeping servers woken by a join",
+        "weight": "shares of the load",
+    }
+
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=64,
+            description="The name of the server in logs, counters and `default`. In a drop-in "
+            "file it may be left out: the file's name is used.",
+            examples=['"survival"'],
+        ),
+    ]
+    domains: Annotated[
+        tuple[Domain, ...],
+        Meta(
+            description="Host names that lead here, exact or with `*`: `*.example.com` stands "
+            "for one or more labels, `*` within a label for any part of it. An exact name wins "
+            "over a wildcard, and the most specific wildcard over the others.",
+            examples=['["survival.example.com", "*.creative.example.com"]'],
+        ),
+    ] = ()
+    addresses: Annotated[
+        tuple[Address | AddressTable, ...],
+        Meta(
+            min_length=1,
+            description="Where the backend is. A name without a port is looked up as the SRV "
+            "record `_minecraft._tcp` first, then on port 25565; names are looked up again when "
+            "their time to live ends. Several addresses are tried in order.",
+            examples=['["10.0.0.5:25565", "backup.example.com"]'],
+        ),
+    ]
+    listen: Annotated[
+        tuple[Listen, ...],
+        Meta(
+            description="Local addresses whose connections belong here when no host name "
+            "decides: for clients that type a bare IP address. Each must be covered by `bind`.",
+            examples=['["192.0.2.1:25566"]'],
+        ),
+    ] = ()
+    proxy_mode: Annotated[
+        ProxyMode,
+        Meta(
+            description="`passthrough` relays bytes untouched; `zero_copy` does so without "
+            "ever copying them into the proxy; `server_only` also reads the player's name and "
+            "UUID at login. The backend authenticates in all three.",
+            examples=['"server_only"'],
+        ),
+    ] = ProxyMode("passthrough")
+    balance: Annotated[
+        Balance,
+        Meta(
+            description="How an address is chosen: `first_available` takes the first that "
+            "accepts a connection.",
+            examples=['"first_available"'],
+        ),
+    ] = Balance("first_available")
+    disconnect_message: Annotated[
+        str | None,
+        Meta(
+            description="Told to a joining player when no address answers. § codes are allowed.",
+            examples=['"§cSurvival is down. Back at 18:00."'],
+        ),
+    ] = None
+    motd: Annotated[ServerMotd, Meta(description="What the server list shows, per state.")] = (
+        ServerMotd()
+    )
+    ip_filter: Annotated[IpFilter, Meta(description="Who may reach this server.")] = IpFilter()
+
+
+class TimeoutTable(Table):
+    """How long to wait. Durations are seconds (`5`, `0.25`) or text (`"5s"`, `"250ms"`, `"2m"`)."""
+
+    connect: Annotated[
+        Timeout,
+        Meta(description="For a connection to one address of a backend.", examples=['"2s"']),
+    ] = Timeout(5.0)
+    handshake: Annotated[
+        Timeout,
+        Meta(
+            description="From the accepted connection to the end of its first packets.",
+            examples=['"3s"'],
+        ),
+    ] = Timeout(5.0)
+    idle: Annotated[
+        Timeout,
+        Meta(description="For a session without a byte in either direction.", examples=['"10m"']),
+    ] = Timeout(300.0)
+    drain: Annotated[
+        Duration,
+        Meta(
+            description="For sessions that are open when the proxy is told to stop.",
+            examples=['"1m"'],
+        ),
+    ] = Duration(30.0)
+
+
+class StatusCache(Table):
+    """How long answers to the server list are kept."""
+
+    later: ClassVar[dict[str, str]] = {
+        "max_entries": "the cache is bounded by the servers and known versions",
+        "max_size": "the cache is bounded by the servers and known versions",
+    }
+
+    ttl: Annotated[
+        Duration,
+        Meta(description="Before a running backend is asked again.", examples=['"2s"']),
+    ] = Duration(5.0)
+    max_stale: Annotated[
+        Duration,
+        Meta(
+            description="How long the last answer of a backend that went down is still shown.",
+            examples=['"0s"'],
+        ),
+    ] = Duration(60.0)
+    negative_ttl: Annotated[
+        Duration,
+        Meta(description="Before a backend that is down is asked again.", examples=['"10s"']),
+    ] = Duration(3.0)
+
+
+class Log(Table):
+    """What is logged, to standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(
+            description="The least level that is written. Malformed connections appear at "
+            "`debug` only.",
+            examples=['"debug"'],
+        ),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "console", "json"],
+        Meta(
+            description="`console` for people, `json` for programs; `auto` chooses `console` "
+            "on a terminal.",
+            examples=['"json"'],
+        ),
+    ] = "auto"
+
+
+class Control(Table):
+    """How `routes`, `stats` and `reload` reach the running proxy."""
+
+    socket: Annotated[
+        str | None,
+        Meta(
+            min_length=1,
+            description="The Unix socket, made with mode 0600. Left out: beside the "
+            "configuration file, under its name with the ending `.sock`.",
+            examples=['"/run/mcproxy/control.sock"'],
+        ),
+    ] = None
+
+
+class Root(Table):
+    """The top of `mcproxy.toml`."""
+
+    later: ClassVar[dict[str, str]] = {
+        "admin": "the admin API",
+        "ban": "bans",
+        "bans": "bans",
+        "docker": "servers from Docker labels",
+        "forwarding": "the player's identity passed on to backends",
+        "health": "active health checks",
+        "kubernetes": "servers from Kubernetes services",
+        "limits": "rate limits",
+        "metrics": "an endpoint for Prometheus",
+        "pool": "warm connections to backends",
+        "proxy_protocol": "the PROXY header of a load balancer in front",
+        "rate_limit": "rate limits",
+        "receive_proxy_protocol": "the PROXY header of a load balancer in front",
+        "redis": "state shared by several proxies",
+        "telemetry": "traces and metrics by OpenTelemetry",
+        "web": "the admin API",
+    }
+
+    bind: Annotated[
+        tuple[Bind, ...],
+        Meta(
+            min_length=1,
+            description="Addresses and ports to listen on; a port that is left out is 25565.",
+            examples=['["0.0.0.0:25565", "[::]:25565"]'],
+        ),
+    ] = (Bind("0.0.0.0:25565"),)
+    servers_dir: Annotated[
+        str | None,
+        Meta(
+            min_length=1,
+            description="A folder of drop-in files: every `*.toml` in it holds the keys of one "
+            "[[server]].",
+            examples=['"servers"'],
+        ),
+    ] = None
+    default: Annotated[
+        str | None,
+        Meta(
+            description="The server for host names that no server has. Without it, such "
+            "clients see `motd.unknown` and are told so when they join.",
+            examples=['"lobby"'],
+        ),
+    ] = None
+    unknown_message: Annotated[
+        str | None,
+        Meta(
+            description="Told to a player who joins under a name that no server has. § codes "
+            "are allowed.",
+            examples=['"§cThere is no server under this name."'],
+        ),
+    ] = None
+    workers: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=256,
+            description="Threads that carry the connections; 0 is one per core.",
+            examples=["2"],
+        ),
+    ] = 0
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Connections at once; 0 is as many as the limit on open files allows.",
+            examples=["10000"],
+        ),
+    ] = 0
+    timeouts: Annotated[TimeoutTable, Meta(description="How long to wait.")] = TimeoutTable()
+    status_cache: Annotated[
+        StatusCache, Meta(description="How long answers to the server list are kept.")
+    ] = StatusCache()
+    ip_filter: Annotated[IpFilter, Meta(description="Who may connect at all.")] = IpFilter()
+    motd: Annotated[GlobalMotd, Meta(description="Messages that belong to no server.")] = (
+        GlobalMotd()
+    )
+    log: Annotated[Log, Meta(description="What is logged.")] = Log()
+    control: Annotated[Control, Meta(description="How commands reach the running proxy.")] = (
+        Control()
+    )
+    server: Annotated[
+        tuple[ServerTable, ...], Meta(description="The backend servers, one [[server]] each.")
+    ] = ()
+

@@ -1,0 +1,251 @@
+"""The kinds of value that a configuration holds, each with its own way to be read.
+
+Every ``read`` takes what stood in the TOML file and returns the value, or raises
+``ValueError`` with a sentence that says what is wrong and what would be right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any, ClassVar, Self
+
+from mcproxy_server.config.problems import nearest
+
+__all__ = [
+    "Address",
+    "Balance",
+    "Bind",
+    "Domain",
+    "Duration",
+    "Listen",
+    "Network",
+    "ProxyMode",
+    "Timeout",
+    "Value",
+    "describe",
+]
+
+_DEFAULT_PORT = 25565
+_LABEL = re.compile(r"[a-z0-9_*]([a-z0-9_*-]{0,61}[a-z0-9_*])?")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Value:
+    """A kind of value with a reader of its own."""
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The value, or ``ValueError`` with a sentence for the operator."""
+        raise NotImplementedError
+
+
+class Duration(float, Value):
+    """Seconds: a number, or text with a unit such as ``250ms``, ``5s``, ``2m``, ``1h``."""
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Seconds, from a number or from text with a unit."""
+        if isinstance(value, str):
+            found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)\s*", value)
+            if not found:
+                raise ValueError(
+                    f'"{value}" is not a duration; write seconds as a number, '
+                    'or "250ms", "5s", "2m", "1h"'
+                )
+            seconds = float(found[1]) * _UNITS[found[2]]
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError('a duration is a number of seconds, or text such as "5s"')
+        else:
+            seconds = float(value)
+        if not 0 <= seconds <= 86400:
+            raise ValueError(f"{value} is out of range; durations go from 0 to 24 hours")
+        return cls(seconds)
+
+
+class Timeout(Duration):
+    """A duration that is not zero."""
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Seconds, more than none."""
+        seconds = super().read(value)
+        if seconds == 0:
+            raise ValueError("0 would end every connection at once; write a longer time")
+        return seconds
+
+
+class Bind(str, Value):
+    """A local address and port: ``0.0.0.0:25565``, ``[::]:25565``; port 25565 if left out."""
+
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The address in its canonical spelling, port included."""
+        text = _text(value, f"an address such as {cls.example}")
+        host, port = _split_port(text)
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError(
+                f'"{text}" is not a local address; write an IP address and a port, '
+                f"as in {cls.example}"
+            ) from None
+        number = _DEFAULT_PORT if port is None else port
+        return cls(f"[{address}]:{number}" if address.version == 6 else f"{address}:{number}")
+
+
+class Listen(Bind):
+    """A local address and port that leads to one server."""
+
+
+
+class Address(str, Value):
+    """A backend: ``10.0.0.5:25566``, ``mc.example.com``, ``[2001:db8::5]:25565``."""
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The address as written, once it is known to be one."""
+        from mcproxy import errors
+        from mcproxy.proxy.resolve import parse_address
+
+        text = _text(value, 'an address such as "10.0.0.5:25565"')
+        try:
+            _, port = parse_address(text)
+        except errors.ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        if port == 0:
+            raise ValueError(f'"{text}": port 0 cannot be connected to')
+        return cls(text)
+
+
+class Network(str, Value):
+    """An address or a network in CIDR form: ``192.0.2.7``, ``198.51.100.0/24``."""
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The network in its canonical spelling."""
+        text = _text(value, 'an address or network such as "198.51.100.0/24"')
+        try:
+            return cls(ipaddress.ip_network(text))
+        except ValueError:
+            pass
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError(
+                f'"{text}" is not an address or a network; write "192.0.2.7", '
+                '"198.51.100.0/24" or "2001:db8::/32"'
+            ) from None
+        raise ValueError(
+            f'"{text}" has bits set behind its prefix; did you mean "{network}" or '
+            f'"{text.partition("/")[0]}"?'
+        )
+
+
+class Domain(str, Value):
+    """A host name, exact or with ``*``: ``survival.example.com``, ``*.example.com``."""
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The name as clients send it: lower case, no trailing dot, IDNA."""
+        text = _text(value, 'a host name such as "survival.example.com" or "*.example.com"')
+        name = text.strip().rstrip(".").lower()
+        if _is_address(name):
+            return cls(name)
+        if "://" in name or "/" in name:
+            raise ValueError(f'"{text}" is not a host name; leave out everything but the name')
+        if re.search(r":\d*$", name):
+            raise ValueError(
+                f'"{text}": a domain has no port; '
+                "to tell servers apart by port, use `listen`"
+            )
+        try:
+            name = ".".join(_idna(label) for label in name.split("."))
+        except UnicodeError:
+            name = ""
+        if not 0 < len(name) <= 253 or not all(_LABEL.fullmatch(x) for x in name.split(".")):
+            raise ValueError(
+                f'"{text}" is not a host name; a name has letters, digits, "-", "_" and dots, '
+                'with "*" for any part'
+            )
+        return cls(name)
+
+
+class _Word(str, Value):
+    """One of a few words, some of which wait for a later version."""
+
+    later: ClassVar[dict[str, str]]
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The word, if this version knows it."""
+        known = ", ".join(f'"{word}"' for word in cls.words)
+        text = _text(value, f"one of {known}")
+        if text in cls.later:
+            raise ValueError(f'"{text}" is not available yet ({cls.later[text]}); use {known}')
+        if text not in cls.words:
+            raise ValueError(f'"{text}" is not one of {known}{nearest(text, cls.words)}')
+        return cls(text)
+
+
+class ProxyMode(_Word):
+    """How much of a session the proxy looks at."""
+
+    later: ClassVar[dict[str, str]] = {
+        "client_only": "the proxy authenticates the player and logs in to an offline backend",
+        "offline": "no authentication, packets open to filters",
+    }
+
+
+class Balance(_Word):
+    """In which order the addresses of a server are tried."""
+
+    later: ClassVar[dict[str, str]] = {
+        "round_robin": "the addresses in turn",
+        "least_conn": "the address with the fewest sessions",
+    }
+
+
+def _text(value: object, wanted: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected {wanted}, not {describe(value)}")
+    return value
+
+
+def describe(value: Any) -> str:
+    """What kind of TOML value this is, in words."""
+    kinds = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "an array",
+        dict: "a table",
+    }
+    return kinds.get(type(value), "a date or time")
+
+
+def _split_port(text: str) -> tuple[str, int | None]:
+    found = re.fullmatch(r"\[([^\]]*)\](?::(\d+))?|([^:]*)(?::(\d+))?", text.strip())
+    if not found:
+        return text, None
+    host = found[1] if found[1] is not None else found[3]
+    digits = found[2] or found[4]
+    if digits is None:
+        return host, None
+    if int(digits) > 65535:
+        raise ValueError(f'"{text}": ports go up to 65535')
+    return host, int(digits)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _idna(label: str) -> str:
+    return label if label.isascii() else label.encode("idna").decode("ascii")
