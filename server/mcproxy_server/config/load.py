@@ -268,5 +268,3 @@ def _check_router(source: Source, settings: Settings) -> None:
         Router(settings.servers, settings.default)
     except ConfigurationError as error:
         source.problem((), str(error))
-
-

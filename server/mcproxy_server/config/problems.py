@@ -21,18 +21,22 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
+        """``FILE:LINE: KEY: MESSAGE``, without the parts that are not known."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {spell(self.path)}: {self.message}" if self.path else (
-            f"{place}: {self.message}"
-        )
+        key = f"{spell(self.path)}: " if self.path else ""
+        return f"{place}: {key}{self.message}"
 
 
 class ConfigurationProblems(Exception):
     """A configuration that cannot be used; ``problems`` names every mistake in it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = tuple(problems)
+        """Say all of ``problems``, a line each, in the order of the files."""
+        files = list(dict.fromkeys(problem.file for problem in problems))
+        self.problems = tuple(
+            sorted(problems, key=lambda each: (files.index(each.file), each.line or 0))
+        )
+        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 def spell(path: KeyPath) -> str:

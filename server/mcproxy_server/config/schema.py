@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+Count = Annotated[int, Meta(ge=0, le=2147483647)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
 class Table(Struct, kw_only=True, frozen=True):
     """A table of the configuration."""
 
@@ -46,7 +50,7 @@ class Table(Struct, kw_only=True, frozen=True):
     """Keys that are not available yet, and what each will do."""
 
 
-class MotdTable(Table):
+class MotdTable(Table, kw_only=True, frozen=True):
     """What the server list shows. A key that is left out keeps the backend's own value, or a
     sensible default where no backend answers."""
 
@@ -75,12 +79,12 @@ class MotdTable(Table):
         ),
     ] = None
     max_players: Annotated[
-        int | None,
-        Meta(ge=0, le=2147483647, description="The number of slots shown.", examples=["100"]),
+        Count | None,
+        Meta(description="The number of slots shown.", examples=["100"]),
     ] = None
     online_players: Annotated[
-        int | None,
-        Meta(ge=0, le=2147483647, description="The number of players shown.", examples=["0"]),
+        Count | None,
+        Meta(description="The number of players shown.", examples=["0"]),
     ] = None
     sample: Annotated[
         tuple[str, ...] | None,
@@ -91,7 +95,7 @@ class MotdTable(Table):
     ] = None
 
 
-class GlobalMotd(Table):
+class GlobalMotd(Table, kw_only=True, frozen=True):
     """Messages that belong to no server."""
 
     unknown: Annotated[
@@ -103,7 +107,7 @@ class GlobalMotd(Table):
     ] = MotdTable()
 
 
-class ServerMotd(Table):
+class ServerMotd(Table, kw_only=True, frozen=True):
     """Messages of one server, one table per state of it."""
 
     online: Annotated[
@@ -119,7 +123,7 @@ class ServerMotd(Table):
     ] = MotdTable()
 
 
-class IpFilter(Table):
+class IpFilter(Table, kw_only=True, frozen=True):
     """Who may connect. The global lists come first, then those of the server; the blacklist
     wins over the whitelist."""
 
@@ -140,17 +144,15 @@ class IpFilter(Table):
     ] = ()
 
 
-class AddressTable(Table):
+class AddressTable(Table, kw_only=True, frozen=True):
     """An address written as a table."""
 
     later: ClassVar[dict[str, str]] = {"weight": "shares of the load by address"}
 
-    address: Annotated[
-        Address, Meta(description="The address.", examples=['"10.0.0.5:25565"'])
-    ]
+    address: Annotated[Address, Meta(description="The address.", examples=['"10.0.0.5:25565"'])]
 
 
-class ServerTable(Table):
+class ServerTable(Table, kw_only=True, frozen=True):
     """One backend server and the names that lead to it. A drop-in file holds the keys of one
     such table."""
 
@@ -240,7 +242,7 @@ class ServerTable(Table):
     ip_filter: Annotated[IpFilter, Meta(description="Who may reach this server.")] = IpFilter()
 
 
-class TimeoutTable(Table):
+class TimeoutTable(Table, kw_only=True, frozen=True):
     """How long to wait. Durations are seconds (`5`, `0.25`) or text (`"5s"`, `"250ms"`, `"2m"`)."""
 
     connect: Annotated[
@@ -267,7 +269,7 @@ class TimeoutTable(Table):
     ] = Duration(30.0)
 
 
-class StatusCache(Table):
+class StatusCache(Table, kw_only=True, frozen=True):
     """How long answers to the server list are kept."""
 
     later: ClassVar[dict[str, str]] = {
@@ -292,7 +294,7 @@ class StatusCache(Table):
     ] = Duration(3.0)
 
 
-class Log(Table):
+class Log(Table, kw_only=True, frozen=True):
     """What is logged, to standard error."""
 
     level: Annotated[
@@ -313,13 +315,12 @@ class Log(Table):
     ] = "auto"
 
 
-class Control(Table):
+class Control(Table, kw_only=True, frozen=True):
     """How `routes`, `stats` and `reload` reach the running proxy."""
 
     socket: Annotated[
-        str | None,
+        Text | None,
         Meta(
-            min_length=1,
             description="The Unix socket, made with mode 0600. Left out: beside the "
             "configuration file, under its name with the ending `.sock`.",
             examples=['"/run/mcproxy/control.sock"'],
@@ -327,7 +328,7 @@ class Control(Table):
     ] = None
 
 
-class Root(Table):
+class Root(Table, kw_only=True, frozen=True):
     """The top of `mcproxy.toml`."""
 
     later: ClassVar[dict[str, str]] = {
@@ -358,9 +359,8 @@ class Root(Table):
         ),
     ] = (Bind("0.0.0.0:25565"),)
     servers_dir: Annotated[
-        str | None,
+        Text | None,
         Meta(
-            min_length=1,
             description="A folder of drop-in files: every `*.toml` in it holds the keys of one "
             "[[server]].",
             examples=['"servers"'],
@@ -414,4 +414,3 @@ class Root(Table):
     server: Annotated[
         tuple[ServerTable, ...], Meta(description="The backend servers, one [[server]] each.")
     ] = ()
-

@@ -23,6 +23,7 @@ class Source:
     """
 
     def __init__(self, path: Path, problems: list[Problem]) -> None:
+        """Read ``path``; what keeps it from being read is noted in ``problems``."""
         self.path = path
         self.problems = problems
         self.data: dict[str, Any] = {}
@@ -58,9 +59,7 @@ class Source:
             text = self.path.read_text(encoding="utf-8")
             self.data = tomllib.loads(text)
         except FileNotFoundError:
-            self.problem(
-                (), "no such file; `mcproxy-server init` writes one to begin with"
-            )
+            self.problem((), "no such file; `mcproxy-server init` writes one to begin with")
         except OSError as error:
             self.problem((), f"cannot be read: {error.strerror}")
         except UnicodeDecodeError as error:

@@ -18,7 +18,7 @@ __all__ = ["read_table"]
 _T = TypeVar("_T", bound=Table)
 
 # Keys that people look for in the wrong table, and where they are.
-_ELSEWHERE = {
+_ELSEWHERE: dict[KeyPath, str] = {
     ("motd", "offline"): "this state belongs to a server: [server.motd.offline]",
     ("motd", "online"): "this state belongs to a server: [server.motd.online]",
     ("motd", "starting"): "this state belongs to a server: [server.motd.starting]",
@@ -59,7 +59,7 @@ def _unknown(path: KeyPath, key: str, kind: type[Table], known: list[str]) -> st
         return f"not available yet: {kind.later[key]}; remove the key"
     if (elsewhere := _ELSEWHERE.get((*path, key))) is not None:
         return elsewhere
-    return f"unknown key{nearest(key, known) or f'; known here: {", ".join(sorted(known))}'}"
+    return f"unknown key{nearest(key, known) or '; known here: ' + ', '.join(sorted(known))}"
 
 
 def _example(annotation: Any) -> str:
@@ -152,4 +152,4 @@ def _plain(message: str, raw: Any, kind: Any) -> str:
 def _quoted(raw: Any) -> str:
     if isinstance(raw, str):
         return f'"{raw}"' if raw else "an empty text"
-    return str(raw) if isinstance(raw, (int, float)) and not isinstance(raw, bool) else describe(raw)
+    return str(raw) if type(raw) in (int, float) else describe(raw)

@@ -70,7 +70,7 @@ class Timeout(Duration):
     def read(cls, value: object) -> Self:
         """Seconds, more than none."""
         seconds = super().read(value)
-        if seconds == 0:
+        if not seconds:
             raise ValueError("0 would end every connection at once; write a longer time")
         return seconds
 
@@ -78,6 +78,7 @@ class Timeout(Duration):
 class Bind(str, Value):
     """A local address and port: ``0.0.0.0:25565``, ``[::]:25565``; port 25565 if left out."""
 
+    example: ClassVar[str] = '"0.0.0.0:25565" or "[::]:25565"'
 
     @classmethod
     def read(cls, value: object) -> Self:
@@ -98,6 +99,7 @@ class Bind(str, Value):
 class Listen(Bind):
     """A local address and port that leads to one server."""
 
+    example: ClassVar[str] = '"192.0.2.1:25566"'
 
 
 class Address(str, Value):
@@ -157,8 +159,7 @@ class Domain(str, Value):
             raise ValueError(f'"{text}" is not a host name; leave out everything but the name')
         if re.search(r":\d*$", name):
             raise ValueError(
-                f'"{text}": a domain has no port; '
-                "to tell servers apart by port, use `listen`"
+                f'"{text}": a domain has no port; to tell servers apart by port, use `listen`'
             )
         try:
             name = ".".join(_idna(label) for label in name.split("."))
@@ -175,6 +176,7 @@ class Domain(str, Value):
 class _Word(str, Value):
     """One of a few words, some of which wait for a later version."""
 
+    words: ClassVar[tuple[str, ...]]
     later: ClassVar[dict[str, str]]
 
     @classmethod
@@ -192,6 +194,7 @@ class _Word(str, Value):
 class ProxyMode(_Word):
     """How much of a session the proxy looks at."""
 
+    words = ("passthrough", "zero_copy", "server_only")
     later: ClassVar[dict[str, str]] = {
         "client_only": "the proxy authenticates the player and logs in to an offline backend",
         "offline": "no authentication, packets open to filters",
@@ -201,6 +204,7 @@ class ProxyMode(_Word):
 class Balance(_Word):
     """In which order the addresses of a server are tried."""
 
+    words = ("first_available",)
     later: ClassVar[dict[str, str]] = {
         "round_robin": "the addresses in turn",
         "least_conn": "the address with the fewest sessions",
