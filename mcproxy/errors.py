@@ -1,10 +1,13 @@
 """Every exception of the library, in one tree."""
 
 __all__ = [
+    "BackendDown",
+    "BackendSilent",
     "ConfigurationError",
     "DataPlaneUnavailable",
     "LocalProtocolError",
     "McproxyError",
+    "NameNotResolved",
     "PoolExhausted",
     "ProtocolError",
     "ReleasedError",
@@ -49,3 +52,15 @@ class PoolExhausted(McproxyError, MemoryError):
 
 class DataPlaneUnavailable(McproxyError):
     """The data plane cannot run here; the message says what is missing."""
+
+
+class NameNotResolved(McproxyError, OSError):
+    """No name server had an address for a backend's name."""
+
+
+class BackendDown(McproxyError, OSError):
+    """No address of a backend took a connection; the message has the reason of each."""
+
+
+class BackendSilent(McproxyError, OSError):
+    """A backend took the connection and then gave no status."""

@@ -87,4 +87,3 @@ def test_the_same_network_counts_once():
 def test_numbers_outside_the_range_are_refused():
     with pytest.raises(ValueError, match="2\\*\\*31"):
         PrefixSet({"192.0.2.7": -1})
-
