@@ -272,11 +272,6 @@ class TimeoutTable(Table, kw_only=True, frozen=True):
 class StatusCache(Table, kw_only=True, frozen=True):
     """How long answers to the server list are kept."""
 
-    later: ClassVar[dict[str, str]] = {
-        "max_entries": "the cache is bounded by the servers and known versions",
-        "max_size": "the cache is bounded by the servers and known versions",
-    }
-
     ttl: Annotated[
         Duration,
         Meta(description="Before a running backend is asked again.", examples=['"2s"']),

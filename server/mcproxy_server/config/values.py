@@ -23,6 +23,7 @@ __all__ = [
     "ProxyMode",
     "Timeout",
     "Value",
+    "Word",
     "describe",
 ]
 
@@ -173,7 +174,7 @@ class Domain(str, Value):
         return cls(name)
 
 
-class _Word(str, Value):
+class Word(str, Value):
     """One of a few words, some of which wait for a later version."""
 
     words: ClassVar[tuple[str, ...]]
@@ -191,7 +192,7 @@ class _Word(str, Value):
         return cls(text)
 
 
-class ProxyMode(_Word):
+class ProxyMode(Word):
     """How much of a session the proxy looks at."""
 
     words = ("passthrough", "zero_copy", "server_only")
@@ -201,7 +202,7 @@ class ProxyMode(_Word):
     }
 
 
-class Balance(_Word):
+class Balance(Word):
     """In which order the addresses of a server are tried."""
 
     words = ("first_available",)

@@ -1,0 +1,190 @@
+"""The control socket: how commands reach a running proxy.
+
+A Unix socket with mode 0600. Each line is a JSON object: ``{"command": "stats"}`` up,
+``{"ok": true, "result": ...}`` or ``{"ok": false, "error": "..."}`` down.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Command", "ControlError", "ControlServer", "NotRunning", "ask"]
+
+_LONGEST_REQUEST = 64 << 10
+_IDLE = 60.0
+
+Command = Callable[[dict[str, Any]], Awaitable[Any]]
+"""Takes the request; what it returns goes down as JSON. `ControlError` is for the asker."""
+
+
+class ControlError(Exception):
+    """Why a command could not be carried out, in one sentence."""
+
+
+class NotRunning(ControlError):
+    """No proxy answers at the socket."""
+
+
+class ControlServer:
+    """The socket of a running proxy."""
+
+    def __init__(self, path: Path, commands: Mapping[str, Command]) -> None:
+        """Answer ``commands`` at ``path``, once started."""
+        self.path = path
+        self._commands = dict(commands)
+        self._server: asyncio.Server | None = None
+        self._identity: tuple[int, int] | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        """Open the socket; raises `ControlError` if another proxy has it, or it cannot be made."""
+        import asyncio
+
+        listener = _listen(self.path)
+        found = os.stat(self.path)
+        self._identity = (found.st_dev, found.st_ino)
+        self._server = await asyncio.start_unix_server(
+            self._serve, sock=listener, limit=_LONGEST_REQUEST
+        )
+
+    async def close(self) -> None:
+        """Close and remove the socket, unless it is somebody else's by now."""
+        if self._server is not None:
+            self._server.close()
+            for writer in list(self._writers):
+                writer.close()
+        try:
+            found = os.stat(self.path)
+            if (found.st_dev, found.st_ino) == self._identity:
+                os.unlink(self.path)
+        except FileNotFoundError:
+            pass
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        import asyncio
+
+        self._writers.add(writer)
+        try:
+            while line := await asyncio.wait_for(reader.readline(), _IDLE):
+                answer = await self._answer(line)
+                writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
+                await writer.drain()
+        except (TimeoutError, ConnectionError, ValueError):
+            pass  # silent, gone, or a line without end: nothing is owed to it
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+        except ValueError:
+            return {"ok": False, "error": "a request is one line of JSON"}
+        name = request.get("command") if isinstance(request, dict) else None
+        command = self._commands.get(name) if isinstance(name, str) else None
+        if command is None:
+            return {"ok": False, "error": f"commands are {', '.join(sorted(self._commands))}"}
+        try:
+            return {"ok": True, "result": await command(request)}
+        except ControlError as error:
+            return {"ok": False, "error": str(error)}
+
+
+def ask(path: Path, command: str, *, timeout: float = 10.0, **arguments: Any) -> Any:
+    """The answer of the proxy at ``path``.
+
+    Raises `NotRunning` if there is none, and `ControlError` with its sentence if it refuses.
+    """
+    request = json.dumps({"command": command, **arguments}).encode() + b"\n"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(path))
+            connection.sendall(request)
+            with connection.makefile("rb") as lines:
+                line = lines.readline()
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise NotRunning(f"no running mcproxy-server at {path}") from None
+    except TimeoutError:
+        raise ControlError(f"the mcproxy-server at {path} gives no answer") from None
+    except OSError as error:
+        raise ControlError(f"cannot talk to {path}: {_reason(error)}") from None
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        raise ControlError(f"the program at {path} is not mcproxy-server") from None
+    if not answer["ok"]:
+        raise ControlError(answer["error"])
+    return answer["result"]
+
+
+def _listen(path: Path) -> socket.socket:
+    """A socket bound to ``path``, in the place of one that nobody listens on any more."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _cannot(path, error) from None
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Two starting proxies must not remove each other's socket.
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        _remove_stale(path)
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(16)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise _cannot(path, error) from None
+    except ControlError:
+        listener.close()
+        raise
+    finally:
+        os.close(folder)
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ControlError(f"{path} is not a socket; remove it, or set control.socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except TimeoutError:
+            pass  # its backlog is full: somebody has it
+    raise ControlError(f"another mcproxy-server is running with the control socket {path}")
+
+
+def _cannot(path: Path, error: OSError) -> ControlError:
+    return ControlError(
+        f"cannot make the control socket {path}: {_reason(error)}; "
+        "set control.socket, or --socket, to a path in a folder that can be written to"
+    )
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EACCES:
+        return "permission denied"
+    return error.strerror or str(error)
