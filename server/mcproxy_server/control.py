@@ -64,12 +64,16 @@ class ControlServer:
             self._server.close()
             for writer in list(self._writers):
                 writer.close()
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the socket from the file system, if it is still this one."""
         try:
-            found = os.stat(self.path)
-            if (found.st_dev, found.st_ino) == self._identity:
-                os.unlink(self.path)
+            found = os.lstat(self.path)
         except FileNotFoundError:
-            pass
+            return
+        if (found.st_dev, found.st_ino) == self._identity:
+            os.unlink(self.path)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         import asyncio

@@ -1,0 +1,224 @@
+"""Run a proxy from a configuration: listen, follow changes, answer commands, stop well."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mcproxy import __version__
+from mcproxy.errors import McproxyError
+from mcproxy.proxy import Proxy
+from mcproxy_server import answers
+from mcproxy_server.config import Configuration, ConfigurationProblems, load
+from mcproxy_server.control import ControlError, ControlServer
+
+if TYPE_CHECKING:
+    from mcproxy_server.events import EventLog
+
+__all__ = ["Application", "StartError", "run"]
+
+_SETTLE = 200
+"""Milliseconds without a change before changed files are read: editors write in steps."""
+
+
+class StartError(Exception):
+    """Why the proxy cannot start, in one line."""
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """Run ``main`` on uvloop until it ends."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_await(main))
+
+
+async def _await(main: Callable[[], Awaitable[None]]) -> None:
+    await main()
+
+
+class Application:
+    """One running proxy with everything around it."""
+
+    def __init__(self, configuration: Configuration, socket: Path | None = None) -> None:
+        """Run ``configuration``; ``socket`` takes the place of `control.socket`."""
+        self.configuration = configuration
+        self.proxy = Proxy(configuration.settings)
+        self._socket = socket
+        self._control = self._make_control(configuration.control_socket)
+        self._log: EventLog | None = None
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self, ready: Callable[[Application], None] | None = None) -> None:
+        """Serve until a signal says to stop, then let open sessions end.
+
+        Raises `StartError` if the proxy cannot listen or its control socket is taken.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        await self._start()
+        try:
+            for host, port in self.proxy.addresses:
+                print(f"listening on {_joined(host, port)}", flush=True)
+            if ready is not None:
+                ready(self)
+            self._begin_log()
+            self._spawn(self._watch())
+            await self._stopping.wait()
+        finally:
+            await self._finish()
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Stop once open sessions have ended; when asked again, at once."""
+        if self._stopping.is_set():
+            self._end_at_once(128 + number)
+        self._stopping.set()
+
+    async def reload(self) -> str:
+        """Read the configuration again and use it, all of it or nothing.
+
+        Returns a sentence about what is in force; raises `ConfigurationProblems` or
+        `ControlError`, and everything stays as it was.
+        """
+        async with self._reloading:
+            path = self.configuration.path
+            new = await asyncio.to_thread(load, path, self._socket)
+            control = None
+            if new.control_socket != self.configuration.control_socket:
+                control = self._make_control(new.control_socket)
+                await control.start()
+            try:
+                await self.proxy.apply(new.settings)
+            except (McproxyError, OSError) as error:
+                if control is not None:
+                    await control.close()
+                raise ControlError(f"{path}: {_sentence(error)}") from error
+            if control is not None:
+                self._control, old = control, self._control
+                await old.close()
+            self.configuration = new
+            if self._log is not None:
+                self._log.configure(new.log)
+            return f"{path}: {answers.count(len(new.settings.servers), 'server')} in force"
+
+    async def _start(self) -> None:
+        try:
+            await self._control.start()
+        except ControlError as error:
+            raise StartError(str(error)) from None
+        try:
+            await self.proxy.start()
+        except (McproxyError, OSError) as error:
+            await self._control.close()
+            raise StartError(_sentence(error)) from None
+
+    def _begin_log(self) -> None:
+        # Later than the first accepted connection, so that nobody waits for its import.
+        from mcproxy_server.events import EventLog
+
+        self._log = EventLog(self.proxy, self.configuration.log)
+        self._spawn(self._log.run())
+
+    async def _watch(self) -> None:
+        from mcproxy_server.watch import changes
+
+        async for _ in changes(lambda: self.configuration, self._stopping, settle=_SETTLE):
+            await self._reload_and_say("the configuration changed")
+
+    def _reload_soon(self) -> None:
+        self._spawn(self._reload_and_say("SIGHUP"))
+
+    async def _reload_and_say(self, why: str) -> None:
+        if self._log is None:
+            return
+        try:
+            self._log.say("info", "reloaded", why=why, result=await self.reload())
+        except ConfigurationProblems as error:
+            for problem in error.problems:
+                self._log.say("error", str(problem))
+            self._log.say("error", "not reloaded; the running configuration stays", why=why)
+        except ControlError as error:
+            self._log.say("error", str(error))
+            self._log.say("error", "not reloaded; the running configuration stays", why=why)
+
+    async def _finish(self) -> None:
+        if self._log is not None and self._stopping.is_set():
+            drain = self.configuration.settings.timeouts.drain
+            self._log.say("info", "stopping", open=len(self.proxy.sessions()), drain=drain)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.proxy.stop()
+        await self._control.close()
+        if self._log is not None:
+            self._log.close()
+
+    def _end_at_once(self, status: int) -> NoReturn:
+        self._control.remove()
+        sys.stdout.flush()
+        os._exit(status)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _make_control(self, path: Path) -> ControlServer:
+        return ControlServer(
+            path,
+            {
+                "routes": self._routes,
+                "stats": self._stats,
+                "reload": self._reload,
+                "ping": self._ping,
+            },
+        )
+
+    async def _routes(self, request: dict[str, Any]) -> Any:
+        return answers.routes(self.proxy.router, request.get("host"), request.get("local"))
+
+    async def _stats(self, request: dict[str, Any]) -> Any:
+        return self.proxy.counters()
+
+    async def _reload(self, request: dict[str, Any]) -> Any:
+        try:
+            return await self.reload()
+        except ConfigurationProblems as error:
+            raise ControlError(str(error)) from None
+
+    async def _ping(self, request: dict[str, Any]) -> Any:
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "listening": [_joined(host, port) for host, port in self.proxy.addresses],
+            "configuration": str(self.configuration.path.absolute()),
+        }
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong with an address or a setting, and what to do."""
+    if not isinstance(error, OSError):
+        return str(error)
+    place = f" on {error.filename}" if error.filename else ""
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"cannot listen{place}: the port is taken by another program"
+        case errno.EACCES:
+            return f"cannot listen{place}: ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        case errno.EADDRNOTAVAIL:
+            return f"cannot listen{place}: this machine does not have that address"
+    return f"cannot start: {error.strerror or error}"
