@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mcproxy.errors import RemoteProtocolError
+from mcproxy_server.control import ControlError
+
 if TYPE_CHECKING:
     from mcproxy.proxy.router import Router
 
@@ -13,7 +16,8 @@ __all__ = ["count", "routes"]
 def routes(router: Router, host: object = None, local: object = None) -> dict[str, Any]:
     """The route table in the order in which it decides and, given a host, where it leads.
 
-    ``local`` is the local address, ``(host, port)``, through which the client came.
+    ``local`` is the local address, ``(host, port)``, through which the client came. Raises
+    `ControlError` for a host that no client can send.
     """
     rows = [
         {"rule": rule, "pattern": pattern, "server": server}
@@ -22,7 +26,10 @@ def routes(router: Router, host: object = None, local: object = None) -> dict[st
     answer: dict[str, Any] = {"table": rows, "route": None}
     if isinstance(host, str):
         address = (str(local[0]), int(local[1])) if isinstance(local, (list, tuple)) else None
-        route = router.route(host, address)
+        try:
+            route = router.route(host, address)
+        except RemoteProtocolError as error:
+            raise ControlError(f"no client can send this host name: {error}") from None
         answer["route"] = {
             "host": route.host,
             "rule": route.rule,

@@ -27,7 +27,9 @@ _Socket = Annotated[
         help="The control socket, if it is not where the configuration says.",
     ),
 ]
-_Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
+_Json = Annotated[
+    bool, Parameter(name="--json", help="Print JSON.", negative=(), show_default=False)
+]
 
 app = App(
     name="mcproxy-server",
@@ -68,12 +70,13 @@ def main() -> None:
 
 
 @app.command(
+    sort_key=0,
     help_epilogue="""\
 Examples:
 
     mcproxy-server init                     # writes ./mcproxy.toml
     mcproxy-server init /etc/mcproxy/mcproxy.toml
-"""
+""",
 )
 def init(
     file: Annotated[Path, Parameter(help="The file to write.")] = Path("mcproxy.toml"),
@@ -106,12 +109,13 @@ def init(
 
 
 @app.command(
+    sort_key=1,
     help_epilogue="""\
 Examples:
 
     mcproxy-server check
     mcproxy-server check -c /etc/mcproxy/mcproxy.toml && systemctl reload mcproxy
-"""
+""",
 )
 def check(*, config: _ConfigFile = Path("mcproxy.toml")) -> None:
     """Say what is wrong with a configuration.
@@ -129,13 +133,14 @@ def check(*, config: _ConfigFile = Path("mcproxy.toml")) -> None:
 
 
 @app.command(
+    sort_key=2,
     help_epilogue="""\
 Examples:
 
     mcproxy-server run
     mcproxy-server run -c /etc/mcproxy/mcproxy.toml
     kill -HUP $(pidof -x mcproxy-server)    # read the configuration again, now
-"""
+""",
 )
 def run(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _Socket = None) -> None:
     """Run the proxy.
@@ -160,13 +165,14 @@ def run(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _Socket = None) -
 
 
 @app.command(
+    sort_key=3,
     help_epilogue="""\
 Examples:
 
     mcproxy-server routes
     mcproxy-server routes survival.example.com
     mcproxy-server routes 192.0.2.1 --via 192.0.2.1:25566
-"""
+""",
 )
 def routes(
     host: Annotated[str | None, Parameter(help="A host name, as a player would type it.")] = None,
@@ -190,25 +196,27 @@ def routes(
     local = _local(via)
     path = socket or _load(config).control_socket
     try:
-        answer = ask(path, "routes", host=host, local=local)
-    except NotRunning as error:
-        _complain(f"{error}; answering from {config}")
-        from mcproxy.proxy.router import Router
+        try:
+            answer = ask(path, "routes", host=host, local=local)
+        except NotRunning as error:
+            from mcproxy.proxy.router import Router
 
-        settings = _load(config).settings
-        answer = answers.routes(Router(settings.servers, settings.default), host, local)
+            _complain(f"{error}; answering from {config}")
+            settings = _load(config).settings
+            answer = answers.routes(Router(settings.servers, settings.default), host, local)
     except ControlError as error:
         raise Failure(str(error)) from None
     _print(answer, json, show.routes)
 
 
 @app.command(
+    sort_key=4,
     help_epilogue="""\
 Examples:
 
     mcproxy-server stats
     mcproxy-server stats --json | jq .refused
-"""
+""",
 )
 def stats(
     *,
@@ -223,11 +231,12 @@ def stats(
 
 
 @app.command(
+    sort_key=5,
     help_epilogue="""\
 Example:
 
     mcproxy-server reload
-"""
+""",
 )
 def reload(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _Socket = None) -> None:
     """Make the running proxy read its configuration again.
@@ -239,12 +248,13 @@ def reload(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _Socket = None
 
 
 @app.command(
+    sort_key=6,
     help_epilogue="""\
 Examples:
 
     mcproxy-server ping localhost
     mcproxy-server ping mc.example.com:25566
-"""
+""",
 )
 def ping(
     address: Annotated[str, Parameter(help="HOST, HOST:PORT or [IPV6]:PORT.")],
@@ -269,12 +279,13 @@ def ping(
 
 
 @app.command(
+    sort_key=7,
     help_epilogue="""\
 Examples:
 
     mcproxy-server demo
     mcproxy-server demo --port 25570
-"""
+""",
 )
 def demo(*, port: Annotated[int, Parameter(help="The port to listen on.")] = 25565) -> None:
     """Try mcproxy without configuring anything.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mcproxy.errors import ConfigurationError
 from mcproxy.proxy.model import (
     Filters,
     Mode,
@@ -18,13 +19,14 @@ from mcproxy.proxy.model import (
     StatusPolicy,
     Timeouts,
 )
+from mcproxy.proxy.router import Router, parse_listen, parse_pattern
 from mcproxy_server.config.icon import read_icon
 from mcproxy_server.config.locate import KeyPath
 from mcproxy_server.config.problems import ConfigurationProblems, Problem, nearest
 from mcproxy_server.config.schema import AddressTable, IpFilter, Log, MotdTable, Root, ServerTable
 from mcproxy_server.config.source import Source
 from mcproxy_server.config.tables import read_table
-from mcproxy_server.config.values import Domain, Listen, describe
+from mcproxy_server.config.values import describe
 
 __all__ = ["Configuration", "load"]
 
@@ -80,8 +82,8 @@ def load(path: Path, socket: Path | None = None) -> Configuration:
             files.append(drop_in.path)
             entries.append(_drop_in_entry(drop_in))
     _check_names(source, root, entries)
-    _check_unique(entries, "domains", Domain)
-    _check_unique(entries, "listen", Listen)
+    _check_unique(entries, "domains", parse_pattern)
+    _check_unique(entries, "listen", parse_listen)
     _check_covered(root, entries)
     motd_unknown = _motd(source, ("motd", "unknown"), root.motd.unknown, files)
     servers = [_server(entry, entry.table, files) for entry in entries if entry.table]
@@ -145,39 +147,44 @@ def _check_names(source: Source, root: Root, entries: list[_Entry]) -> None:
         source.problem(("default",), f'there is no server "{root.default}"{hint}')
 
 
-def _check_unique(entries: list[_Entry], key: str, kind: type[Domain] | type[Listen]) -> None:
+def _check_unique(entries: list[_Entry], key: str, parse: Callable[[str], Hashable]) -> None:
     """No two servers, nor one twice, may claim the same domain or local address."""
-    seen: dict[str, tuple[_Entry, KeyPath]] = {}
+    seen: dict[Hashable, tuple[_Entry, KeyPath]] = {}
     for entry in entries:
         claims = entry.raw.get(key)
         for index, text in enumerate(claims if isinstance(claims, list) else ()):
             try:
-                claim = kind.read(text)
-            except ValueError:
-                continue
+                claim = parse(text) if isinstance(text, str) else None
+            except ConfigurationError:
+                claim = None
+            if claim is None:
+                continue  # its own problem is noted already
             path = (*entry.path, key, index)
             first, first_path = seen.setdefault(claim, (entry, path))
             if first_path is path:
                 continue
             if first is entry:
-                entry.source.problem(path, f'"{claim}" is listed twice')
+                entry.source.problem(path, f'"{text}" is listed twice')
             else:
                 entry.source.problem(
                     path,
-                    f'"{claim}" leads to server "{first.name}" already '
+                    f'"{text}" leads to server "{first.name}" already '
                     f'({first.source.place(first_path)}) and cannot lead to "{entry.name}" too',
                 )
 
 
 def _check_covered(root: Root, entries: list[_Entry]) -> None:
     """A server can only be reached through a local address that `bind` opens."""
+    any_address = {"0.0.0.0", "[::]"}
+    bound = [bind.rpartition(":") for bind in root.bind]
     for entry in entries:
         for index, listen in enumerate(entry.table.listen if entry.table else ()):
-            host, _, port = listen.rpartition(":")
-            whole = {"0.0.0.0", "[::]"}
+            host, port = parse_listen(listen)
+            host = f"[{host}]" if ":" in host else host
             if not any(
-                bound_port == port and (bound == host or bound in whole or host in whole)
-                for bound, _, bound_port in (bind.rpartition(":") for bind in root.bind)
+                (port is None or port == int(bound_port))
+                and (bound_host == host or {bound_host, host} & any_address)
+                for bound_host, _, bound_port in bound
             ):
                 entry.source.problem(
                     (*entry.path, "listen", index),
@@ -261,9 +268,6 @@ def _settings(root: Root, servers: list[Server], motd_unknown: Motd | None) -> S
 
 def _check_router(source: Source, settings: Settings) -> None:
     """What only the route table itself can object to."""
-    from mcproxy.errors import ConfigurationError
-    from mcproxy.proxy.router import Router
-
     try:
         Router(settings.servers, settings.default)
     except ConfigurationError as error:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
+from mcproxy.errors import ConfigurationError
+from mcproxy.proxy.resolve import parse_address
+from mcproxy.proxy.router import parse_listen, parse_pattern
 from mcproxy_server.config.problems import nearest
 
 __all__ = [
@@ -28,7 +32,7 @@ __all__ = [
 ]
 
 _DEFAULT_PORT = 25565
-_LABEL = re.compile(r"[a-z0-9_*]([a-z0-9_*-]{0,61}[a-z0-9_*])?")
+_BIND_EXAMPLE = '"0.0.0.0:25565" or "[::]:25565"'
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -79,28 +83,29 @@ class Timeout(Duration):
 class Bind(str, Value):
     """A local address and port: ``0.0.0.0:25565``, ``[::]:25565``; port 25565 if left out."""
 
-    example: ClassVar[str] = '"0.0.0.0:25565" or "[::]:25565"'
-
     @classmethod
     def read(cls, value: object) -> Self:
         """The address in its canonical spelling, port included."""
-        text = _text(value, f"an address such as {cls.example}")
+        text = _text(value, f"an address such as {_BIND_EXAMPLE}")
         host, port = _split_port(text)
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
             raise ValueError(
                 f'"{text}" is not a local address; write an IP address and a port, '
-                f"as in {cls.example}"
+                f"as in {_BIND_EXAMPLE}"
             ) from None
         number = _DEFAULT_PORT if port is None else port
         return cls(f"[{address}]:{number}" if address.version == 6 else f"{address}:{number}")
 
 
-class Listen(Bind):
-    """A local address and port that leads to one server."""
+class Listen(str, Value):
+    """A local address and port that leads to one server: ``192.0.2.1:25566``."""
 
-    example: ClassVar[str] = '"192.0.2.1:25566"'
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The address as written, once it is known to be one."""
+        return cls(_parsed(parse_listen, value, 'a local address such as "192.0.2.1:25566"'))
 
 
 class Address(str, Value):
@@ -109,17 +114,7 @@ class Address(str, Value):
     @classmethod
     def read(cls, value: object) -> Self:
         """The address as written, once it is known to be one."""
-        from mcproxy import errors
-        from mcproxy.proxy.resolve import parse_address
-
-        text = _text(value, 'an address such as "10.0.0.5:25565"')
-        try:
-            _, port = parse_address(text)
-        except errors.ConfigurationError as error:
-            raise ValueError(str(error)) from None
-        if port == 0:
-            raise ValueError(f'"{text}": port 0 cannot be connected to')
-        return cls(text)
+        return cls(_parsed(parse_address, value, 'an address such as "10.0.0.5:25565"'))
 
 
 class Network(str, Value):
@@ -151,27 +146,9 @@ class Domain(str, Value):
 
     @classmethod
     def read(cls, value: object) -> Self:
-        """The name as clients send it: lower case, no trailing dot, IDNA."""
-        text = _text(value, 'a host name such as "survival.example.com" or "*.example.com"')
-        name = text.strip().rstrip(".").lower()
-        if _is_address(name):
-            return cls(name)
-        if "://" in name or "/" in name:
-            raise ValueError(f'"{text}" is not a host name; leave out everything but the name')
-        if re.search(r":\d*$", name):
-            raise ValueError(
-                f'"{text}": a domain has no port; to tell servers apart by port, use `listen`'
-            )
-        try:
-            name = ".".join(_idna(label) for label in name.split("."))
-        except UnicodeError:
-            name = ""
-        if not 0 < len(name) <= 253 or not all(_LABEL.fullmatch(x) for x in name.split(".")):
-            raise ValueError(
-                f'"{text}" is not a host name; a name has letters, digits, "-", "_" and dots, '
-                'with "*" for any part'
-            )
-        return cls(name)
+        """The name as written, once it is known to be one."""
+        wanted = 'a host name such as "survival.example.com" or "*.example.com"'
+        return cls(_parsed(parse_pattern, value, wanted))
 
 
 class Word(str, Value):
@@ -218,6 +195,16 @@ def _text(value: object, wanted: str) -> str:
     return value
 
 
+def _parsed(parse: Callable[[str], object], value: object, wanted: str) -> str:
+    """``value`` if it is text that ``parse`` takes."""
+    text = _text(value, wanted)
+    try:
+        parse(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 def describe(value: Any) -> str:
     """What kind of TOML value this is, in words."""
     kinds = {
@@ -242,15 +229,3 @@ def _split_port(text: str) -> tuple[str, int | None]:
     if int(digits) > 65535:
         raise ValueError(f'"{text}": ports go up to 65535')
     return host, int(digits)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _idna(label: str) -> str:
-    return label if label.isascii() else label.encode("idna").decode("ascii")
