@@ -48,17 +48,21 @@ function answerPluginMessages (client) {
 
 serve({
   listen ({ version, motd, kick, host = '127.0.0.1', port = 0 }) {
-    const refuse = kick?.when === 'login' ? client => client.end(kick.text) : undefined
     const server = mc.createServer({
       host,
       port,
       version,
       motd,
       'online-mode': false,
-      beforeLogin: refuse,
       hideErrors: true,
       errorHandler: (client, error) => { console.error(version, error.message); client.socket.destroy() }
     })
+    if (kick?.when === 'login') {
+      server.on('connection', client => {
+        client.removeAllListeners('login_start')
+        client.once('login_start', () => client.end(kick.text))
+      })
+    }
     const players = []
     server.on('playerJoin', client => {
       players.push({ client, username: client.username, host: client.serverHost, protocol: client.protocolVersion })
