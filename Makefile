@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 SOURCES := setup.py pyproject.toml $(shell find mcproxy/_speedups -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: install run test clean help
+.PHONY: install run test bench clean help
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -52,6 +52,14 @@ run: install  ## start the demo: a proxy on port 25565 with two small backends
 
 test: $(VENV)/.test $(NODE_MODULES)/.installed $(MINESTOM:=/.built)  ## build, then run all tests
 	$(BIN)/python -m pytest
+
+$(VENV)/.bench: $(VENV)/.built
+	$(PIP) install --no-build-isolation -e '.[server,bench]'
+	@touch $@
+
+bench: $(VENV)/.bench  ## measure beside other programs; write docs/benchmarks.md
+	@tools/need haproxy=haproxy
+	$(BIN)/python -m benchmarks.run
 
 clean:  ## remove what was built
 	rm -rf build $(VENV) *.egg-info

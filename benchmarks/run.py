@@ -1,0 +1,223 @@
+"""Measure mcproxy beside other programs and write docs/benchmarks.md: ``make bench``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import platform
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import startup
+from benchmarks.measure import (
+    QUIET,
+    LoadError,
+    Run,
+    Work,
+    build_load,
+    measure,
+    raise_file_limit,
+    wait_quiet,
+)
+from benchmarks.programs import (
+    DIRECT,
+    HAPROXY,
+    HAPROXY_SPLICE,
+    MCPROXY,
+    MCPROXY_TWO,
+    ROOT,
+    NotStartedError,
+    Program,
+    sessions_max,
+)
+from benchmarks.report import write_report
+
+ALONE = (DIRECT, MCPROXY, HAPROXY)
+WITH_SPLICE = (*ALONE, HAPROXY_SPLICE)
+
+
+def works(quick: bool, idle_sessions: int) -> dict[Work, tuple[Program, ...]]:
+    """Each load, and the programs that it is put on."""
+    seconds = "2" if quick else "5"
+    players = "400" if quick else "1000"
+    return {
+        Work(
+            "players",
+            f"{players} players, 20 ticks a second, 1 kB down and 40 B up",
+            "message",
+            ("players", "--sessions", players, "--seconds", seconds),
+        ): ALONE,
+        Work(
+            "pingpong",
+            "200 connections, 64 B ping-pong",
+            "message",
+            ("pingpong", "--sessions", "200", "--up", "64", "--seconds", seconds),
+        ): (DIRECT, MCPROXY, HAPROXY, MCPROXY_TWO),
+        Work(
+            "bulk",
+            "8 bulk streams",
+            "byte",
+            ("bulk", "--sessions", "8", "--bytes", str((500 if quick else 2000) * 10**6)),
+        ): WITH_SPLICE,
+        Work(
+            "joins",
+            "login connections: routed, answered by the backend, closed",
+            "connection",
+            ("joins", "--count", "5000" if quick else "20000"),
+        ): ALONE,
+        Work(
+            "status",
+            "status and ping exchanges",
+            "exchange",
+            ("status", "--count", "5000" if quick else "20000"),
+        ): ALONE,
+        Work(
+            "idle",
+            f"{idle_sessions} idle sessions",
+            "session",
+            ("idle", "--sessions", str(idle_sessions)),
+        ): (MCPROXY, HAPROXY),
+    }
+
+
+def cores() -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """(the program's, the load's); None where there is only one."""
+    free = sorted(os.sched_getaffinity(0))
+    return ((free[0],), (free[-1],)) if len(free) > 1 else None
+
+
+def machine() -> dict[str, Any]:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "congestion_control": Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
+        "load_average": os.getloadavg()[0],
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+
+
+def describe(run: Run, work: Work) -> str:
+    cost = f"{run.cost * 1e6:.2f} µs per {work.unit}"
+    if work.key == "bulk":
+        cost = f"{1 / run.cost / 1e9:.2f} GB a CPU-second, {run.rate / 1e9:.2f} GB/s"
+    elif work.key == "idle":
+        cost = f"{run.memory / run.units / 1024:.2f} KiB a session"
+    other = f", {run.other_cpu:.0%} of a core used by others" if run.other_cpu > QUIET else ""
+    return f"{work.key:9} {run.program:15} {cost}{other}"
+
+
+def undisturbed(
+    work: Work, program: Program, number: int, cpus: tuple[tuple[int, ...], tuple[int, ...]] | None
+) -> Run:
+    """The run, or the least disturbed of three if others kept working meanwhile."""
+    runs: list[Run] = []
+    while len(runs) < 3 and not (runs and runs[-1].other_cpu <= QUIET):
+        wait_quiet()
+        runs.append(measure(work, program, number, cpus))
+    return min(runs, key=lambda run: run.other_cpu)
+
+
+def run_all(chosen: dict[Work, tuple[Program, ...]], rounds: int, console: Console) -> list[Run]:
+    """Every program in turn, so that neighbours in time are compared; the order rotates."""
+    runs: list[Run] = []
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        refresh_per_second=1,
+    )
+    with bar:
+        task = bar.add_task("", total=rounds * sum(map(len, chosen.values())))
+        for work, programs in chosen.items():
+            for number in range(rounds):
+                turn = number % len(programs)
+                for program in programs[turn:] + programs[:turn]:
+                    bar.update(task, description=f"{work.key} {program.key}")
+                    together = program is MCPROXY_TWO
+                    run = undisturbed(work, program, number, None if together else cores())
+                    runs.append(run)
+                    bar.advance(task)
+                    console.print(describe(run, work), highlight=False, soft_wrap=True)
+    return runs
+
+
+def start_times(repeat: int) -> dict[str, float]:
+    return {
+        "import_ms": statistics.median(startup.times(startup.import_milliseconds, repeat)),
+        "listening_ms": statistics.median(startup.times(startup.listening_milliseconds, repeat)),
+    }
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short runs: a look, not a proof")
+    parser.add_argument("--rounds", type=int, help="runs of each program and load (5; quick: 2)")
+    parser.add_argument("--only", nargs="+", metavar="LOAD", help="only these loads")
+    parser.add_argument("--programs", nargs="+", metavar="PROGRAM", help="only these programs")
+    parser.add_argument(
+        "--output", type=Path, help="directory of the page (docs; quick or --only: none is written)"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = arguments(argv)
+    console = Console()
+    if shutil.which("haproxy") is None:
+        console.print("haproxy is not installed; `make bench` installs it, or names the command")
+        return 1
+    raise_file_limit()
+    build_load()
+    chosen = works(options.quick, min(10_000, sessions_max()))
+    if options.only:
+        chosen = {w: p for w, p in chosen.items() if w.key in options.only}
+    if options.programs:
+        chosen = {w: tuple(p for p in ps if p.key in options.programs) for w, ps in chosen.items()}
+    if not any(chosen.values()):
+        console.print("nothing to do: no load or program has that name")
+        return 1
+    facts = machine()
+    rounds = options.rounds or (2 if options.quick else 5)
+    try:
+        runs = run_all(chosen, rounds, console)
+        starts = start_times(3 if options.quick else 10) if not options.only else {}
+    except (LoadError, NotStartedError) as error:
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        return 1
+    partial = options.quick or options.only or options.programs
+    data = {
+        "machine": facts,
+        "quick": bool(options.quick),
+        "programs": {p.key: p.version() for ps in chosen.values() for p in ps},
+        "titles": {p.key: p.title for ps in chosen.values() for p in ps},
+        "works": [dataclasses.asdict(w) for w in chosen],
+        "start": starts,
+        "runs": [dataclasses.asdict(r) for r in runs],
+    }
+    write_report(data, runs, options.output or (None if partial else ROOT / "docs"), console)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
