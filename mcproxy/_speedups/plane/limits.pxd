@@ -1,0 +1,26 @@
+# Every bound and every wait of the data plane that is not configuration.
+
+cdef enum:
+    FIRST_BYTES = 4096          # bytes read before a session is routed; more stays in the kernel
+    RELAY_BLOCK = 65536         # bytes of one read in a relay, and the most held for a slow reader
+    RELAY_TURNS = 4             # reads per direction before other sessions get their turn
+    PIPE_BYTES = 1048576        # a splice pipe, where the system allows it
+    PIPE_SPARE = 64             # clean pipes kept for the next session that needs one
+    SPLICE_AFTER = 3            # full reads in a row that switch a direction to splice
+    SPLICE_LEAVE = 8            # small moves in a row that switch it back
+    ACCEPTS_PER_TURN = 64
+    EPOLL_BATCH = 256
+    CONSULT_MOST = 256          # sessions of one worker that may wait for a hook
+    RING_BYTES = 1048576        # events to Python, per worker
+    RING_RESERVED = 524288      # of these, kept for events that must not be dropped
+    REFUSALS_PER_SECOND = 20    # refusals told one by one, per worker; all are counted
+    LEGACY_WAIT_MS = 300        # FE or FE 01, and then nothing: a ping from before 1.6
+    LINGER_MS = 2000            # for the client to read the last words
+    LINGER_BYTES = 262144       # bytes thrown away meanwhile
+    CONSULT_MS = 15000          # for a hook to decide
+    STATUS_WAIT_MS = 15000      # for the control plane to answer a status
+    PAUSE_MS = 100              # between attempts to accept again
+    BLOCKS_FIRST = 65536        # most blocks of FIRST_BYTES per worker
+    BLOCKS_RELAY = 16384        # most blocks of RELAY_BLOCK per worker
+    SESSION_SLAB = 64
+    SESSION_MOST = 1048576      # sessions of one worker

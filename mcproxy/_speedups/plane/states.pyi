@@ -1,0 +1,2 @@
+STATES: tuple[str, ...]
+MOVES: tuple[tuple[str, str, str], ...]

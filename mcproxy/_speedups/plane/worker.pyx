@@ -1,0 +1,344 @@
+"""A worker of the data plane: its thread, its loop, and what it does with commands.
+
+The turn of the loop: sleep in epoll, handle what happened, give sessions that have more to do
+their turn, end what is overdue, carry out commands, tell Python.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp
+
+from mcproxy._speedups.buffers cimport block_pool_destroy, block_pool_init
+from mcproxy._speedups.plane.layout cimport (
+    LISTENERS_MOST,
+    blob,
+    command,
+    listener,
+    server_rec,
+    session,
+)
+from mcproxy._speedups.plane.limits cimport (
+    BLOCKS_FIRST,
+    BLOCKS_RELAY,
+    EPOLL_BATCH,
+    FIRST_BYTES,
+    RELAY_BLOCK,
+    RING_BYTES,
+    SESSION_SLAB,
+)
+from mcproxy._speedups.plane.reasons cimport REASON_SHUTDOWN
+from mcproxy._speedups.plane.records cimport blob_release, server_release, snapshot_release
+from mcproxy._speedups.plane.ring cimport (
+    COMMAND_CLOSE,
+    COMMAND_LEAVE,
+    COMMAND_LISTEN,
+    COMMAND_ROUTE,
+    COMMAND_SNAPSHOT,
+    COMMAND_STATUS,
+    COMMAND_UNLISTEN,
+    EVENT_APPLIED,
+    command_take,
+    event,
+    ring_begin,
+    ring_commit,
+    ring_notify,
+)
+from mcproxy._speedups.plane.session cimport (
+    session_backend_event,
+    session_client_event,
+    session_command,
+    session_due,
+    session_end,
+    session_status,
+    session_turn,
+    sessions_accept,
+)
+from mcproxy._speedups.plane.states cimport STATE_FREE
+from mcproxy._speedups.plane.status cimport status_forget
+from mcproxy._speedups.plane.system cimport *
+from mcproxy._speedups.plane.wheel cimport wheel_due, wheel_wait
+
+cdef enum:
+    # epoll's data is a session's address, whose two lowest bits are free, or one of these.
+    TAG_BACKEND = 1
+    TAG_LISTENER = 2            # the index of the listener above the tag
+    TAG_COMMANDS = 3
+    TAG_MASK = 3
+
+
+# ---- Birth and death. ----
+
+cdef worker* worker_new(int index, int event_fd, shared* common, snapshot* first) noexcept nogil:
+    cdef worker* w = <worker*>calloc(1, sizeof(worker))
+    if w == NULL:
+        return NULL
+    w.index = index
+    w.event_fd = event_fd
+    w.common = common
+    w.current = first
+    w.now_ms = w.wheel_ms = w.wheel_next_ms = mcp_now_ms()
+    w.epoll = epoll_create1(EPOLL_CLOEXEC)
+    w.command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+    w.scratch = <char*>malloc(RELAY_BLOCK)
+    w.ring = <unsigned char*>malloc(RING_BYTES)
+    if (w.epoll < 0 or w.command_fd < 0 or w.scratch == NULL or w.ring == NULL
+            or block_pool_init(&w.first_blocks, FIRST_BYTES, 16, BLOCKS_FIRST) < 0
+            or block_pool_init(&w.relay_blocks, RELAY_BLOCK, 4, BLOCKS_RELAY) < 0
+            or mcp_epoll_add(w.epoll, w.command_fd, EPOLLIN, TAG_COMMANDS) < 0):
+        worker_free(w)
+        return NULL
+    return w
+
+
+cdef void worker_free(worker* w) noexcept nogil:
+    cdef command* c = command_take(w)
+    cdef command* following
+    cdef uint64_t i
+    while c != NULL:
+        following = c.next
+        if c.kind == COMMAND_LISTEN:
+            close(c.slot)
+        release_command(c)
+        c = following
+    close_listeners(w)
+    for i in range(w.pipe_count):
+        close(w.pipes[2 * i])
+        close(w.pipes[2 * i + 1])
+    status_forget(w)
+    for i in range(w.slab_count):
+        free(w.slabs[i])
+    free(w.slabs)
+    block_pool_destroy(&w.first_blocks)
+    block_pool_destroy(&w.relay_blocks)
+    snapshot_release(w.current)
+    free(w.scratch)
+    free(w.ring)
+    if w.epoll >= 0:
+        close(w.epoll)
+    if w.command_fd >= 0:
+        close(w.command_fd)
+    free(w)
+
+
+cdef int worker_start(worker* w) noexcept nogil:
+    cdef int error
+    mcp_add(&w.common.running, 1)
+    error = mcp_start_thread(&w.thread, worker_run, w)
+    if error:
+        mcp_add(&w.common.running, -1)
+    return error
+
+
+# ---- The loop. ----
+
+cdef void* worker_run(void* argument) noexcept nogil:
+    cdef worker* w = <worker*>argument
+    cdef epoll_event happened[EPOLL_BATCH]
+    cdef int i, count
+    while not (w.closing or (w.leaving and w.session_count == 0)):
+        count = epoll_wait(w.epoll, happened, EPOLL_BATCH, patience(w))
+        w.now_ms = mcp_now_ms()
+        for i in range(count):
+            dispatch(w, happened[i].data.u64, happened[i].events)
+        give_turns(w)
+        end_overdue(w)
+        if w.paused_until_ms and w.paused_until_ms <= w.now_ms:
+            accept_again(w)
+        bury(w)
+        ring_notify(w)
+    end_all(w)
+    close_listeners(w)
+    mcp_add(&w.common.running, -1)
+    w.ring_urgent = True            # so that Python sees the end
+    ring_notify(w)
+    return NULL
+
+
+cdef inline int patience(worker* w) noexcept nogil:
+    cdef int wait
+    cdef int64_t pause
+    if w.ready_first != NULL:
+        return 0
+    wait = wheel_wait(w)
+    if w.paused_until_ms:
+        pause = w.paused_until_ms - w.now_ms
+        if pause < 0:
+            return 0
+        if wait < 0 or pause < wait:
+            return <int>pause
+    return wait
+
+
+cdef inline void dispatch(worker* w, uint64_t data, unsigned int events) noexcept nogil:
+    cdef uint64_t tag = data & TAG_MASK
+    if tag == 0:
+        session_client_event(<session*>data, events)
+    elif tag == TAG_BACKEND:
+        session_backend_event(<session*>(data & ~<uint64_t>TAG_MASK), events)
+    elif tag == TAG_LISTENER:
+        if w.listeners[data >> 2].open:
+            sessions_accept(w, &w.listeners[data >> 2])
+    else:
+        carry_out(w)
+
+
+cdef inline void give_turns(worker* w) noexcept nogil:
+    cdef session* s = w.ready_first
+    cdef session* following
+    w.ready_first = w.ready_last = NULL
+    while s != NULL:
+        following = s.ready_next
+        s.ready = False
+        session_turn(s)
+        s = following
+
+
+cdef inline void end_overdue(worker* w) noexcept nogil:
+    cdef session* s
+    if w.timer_count == 0:
+        w.wheel_ms = w.now_ms
+        return
+    if w.now_ms < w.wheel_next_ms:
+        return
+    s = wheel_due(w)
+    while s != NULL:
+        session_due(s)
+        s = wheel_due(w)
+
+
+cdef inline void bury(worker* w) noexcept nogil:
+    # Sessions that ended in this turn may be used again, but for those that a list still names.
+    cdef session* s = w.dead_sessions
+    cdef session* following
+    w.dead_sessions = NULL
+    while s != NULL:
+        following = s.wait_next
+        if s.ready:
+            s.wait_next = w.dead_sessions
+            w.dead_sessions = s
+        else:
+            s.ready_next = w.free_sessions
+            w.free_sessions = s
+        s = following
+
+
+cdef void end_all(worker* w) noexcept nogil:
+    cdef session* s
+    cdef unsigned int i
+    for i in range(w.slab_count * SESSION_SLAB):
+        s = &w.slabs[i // SESSION_SLAB][i % SESSION_SLAB]
+        if s.state != STATE_FREE:
+            session_end(s, REASON_SHUTDOWN)
+
+
+# ---- Listeners. ----
+
+cdef void add_listener(worker* w, int fd) noexcept nogil:
+    cdef sockaddr_storage name
+    cdef socklen_t length = sizeof(name)
+    cdef listener* l
+    cdef uint64_t i
+    for i in range(LISTENERS_MOST):
+        l = &w.listeners[i]
+        if l.open:
+            continue
+        if getsockname(fd, <sockaddr*>&name, &length) < 0:
+            break
+        if mcp_epoll_add(w.epoll, fd, EPOLLIN, i << 2 | TAG_LISTENER) < 0:
+            break
+        mcp_unpack(&name, l.address, &l.port)
+        l.any_address = is_any(l.address)
+        l.fd = fd
+        l.open = True
+        return
+    close(fd)
+
+
+cdef inline bint is_any(const unsigned char* address) noexcept nogil:
+    cdef int i
+    for i in range(12 if address[10] == 0xFF else 0, 16):
+        if address[i]:
+            return False
+    return True
+
+
+cdef void remove_listener(worker* w, const unsigned char* address, int port) noexcept nogil:
+    cdef int i
+    for i in range(LISTENERS_MOST):
+        if (w.listeners[i].open and w.listeners[i].port == port
+                and memcmp(w.listeners[i].address, address, 16) == 0):
+            close(w.listeners[i].fd)
+            w.listeners[i].open = False
+
+
+cdef void close_listeners(worker* w) noexcept nogil:
+    cdef int i
+    for i in range(LISTENERS_MOST):
+        if w.listeners[i].open:
+            close(w.listeners[i].fd)
+            w.listeners[i].open = False
+
+
+cdef void accept_again(worker* w) noexcept nogil:
+    cdef uint64_t i
+    w.paused_until_ms = 0
+    for i in range(LISTENERS_MOST):
+        if w.listeners[i].open:
+            mcp_epoll_change(w.epoll, w.listeners[i].fd, EPOLLIN, i << 2 | TAG_LISTENER)
+
+
+# ---- Commands. ----
+
+cdef void carry_out(worker* w) noexcept nogil:
+    cdef uint64_t count
+    cdef command* c
+    cdef command* following
+    read(w.command_fd, &count, sizeof(count))
+    c = command_take(w)
+    while c != NULL:
+        following = c.next
+        if c.kind == COMMAND_SNAPSHOT:
+            apply_snapshot(w, c)
+        elif c.kind == COMMAND_STATUS:
+            session_status(w, c)
+        elif c.kind == COMMAND_LISTEN:
+            add_listener(w, c.slot)
+        elif c.kind == COMMAND_UNLISTEN:
+            remove_listener(w, c.address, c.server)
+        elif c.kind == COMMAND_LEAVE:
+            close_listeners(w)
+            w.leaving = True
+        elif c.kind == COMMAND_CLOSE:
+            w.closing = True
+        else:
+            session_command(w, c)
+        if c.kind == COMMAND_SNAPSHOT or c.kind == COMMAND_LISTEN or c.kind == COMMAND_UNLISTEN:
+            applied(w, c.protocol)
+        release_command(c)
+        c = following
+
+
+cdef void apply_snapshot(worker* w, command* c) noexcept nogil:
+    # Between two turns nobody reads the old one; sessions hold their server's record themselves.
+    snapshot_release(w.current)
+    w.current = <snapshot*>c.thing
+    c.thing = NULL
+    status_forget(w)
+
+
+cdef void applied(worker* w, int sequence) noexcept nogil:
+    cdef event* e = ring_begin(w, EVENT_APPLIED, 0)
+    if e != NULL:
+        e.detail = sequence
+        ring_commit(w, e)
+
+
+cdef void release_command(command* c) noexcept nogil:
+    if c.kind == COMMAND_SNAPSHOT:
+        snapshot_release(<snapshot*>c.thing)
+    elif c.kind == COMMAND_ROUTE:
+        server_release(<server_rec*>c.thing)
+    else:
+        blob_release(<blob*>c.thing)
+        blob_release(<blob*>c.other)
+    free(c)
