@@ -86,3 +86,36 @@ cdef inline uint32_t load_u32(const uint8_t* p) noexcept nogil:
 
 cdef inline uint64_t load_u64(const uint8_t* p) noexcept nogil:
     return (<uint64_t>load_u32(p) << 32) | load_u32(p + 4)
+
+
+cdef inline void store_u16(uint8_t* p, uint16_t value) noexcept nogil:
+    p[0] = <uint8_t>(value >> 8)
+    p[1] = <uint8_t>value
+
+
+cdef inline void store_u32(uint8_t* p, uint32_t value) noexcept nogil:
+    store_u16(p, <uint16_t>(value >> 16))
+    store_u16(p + 2, <uint16_t>value)
+
+
+cdef inline void store_u64(uint8_t* p, uint64_t value) noexcept nogil:
+    store_u32(p, <uint32_t>(value >> 32))
+    store_u32(p + 4, <uint32_t>value)
+
+
+cdef class Reader:
+    cdef cursor c
+    cdef const uint8_t* start
+    cdef Py_buffer view             # held, so that the bytes outlive the reader
+    cdef bint open
+
+    cdef object refusal(self, str what, int error)
+    cdef const uint8_t* fixed(self, str what, Py_ssize_t size) except NULL
+
+
+cdef class Writer:
+    cdef uint8_t* data
+    cdef size_t size
+    cdef size_t capacity
+
+    cdef uint8_t* room(self, size_t size) except NULL

@@ -2,6 +2,7 @@
 
 import enum
 
+cimport cython
 from libc.string cimport memcmp
 
 from mcproxy._speedups.wire.cursor cimport load_u16, load_u32
@@ -86,6 +87,7 @@ class LegacyKind(enum.IntEnum):
 cdef tuple KINDS = tuple([LegacyKind(value) for value in range(LEGACY_BAD, LEGACY_LOGIN + 1)])
 
 
+@cython.final
 cdef class LegacyPing:
     """What :func:`probe` found.
 
