@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mcproxy._speedups.wire.cursor import Reader, Writer
 from mcproxy.errors import RemoteProtocolError
 from mcproxy.minecraft import text as texts
 from mcproxy.minecraft.text import Component
@@ -19,6 +20,10 @@ __all__ = [
     "REQUEST",
     "Status",
     "build_status",
+    "decode_ping",
+    "decode_response",
+    "encode_ping",
+    "encode_response",
     "parse_status",
 ]
 
@@ -157,3 +162,37 @@ def parse_status(data: str | bytes) -> Status:
     if not isinstance(found, dict):
         raise RemoteProtocolError("status: the JSON is not an object")
     return Status(found)
+
+
+def encode_response(status: Mapping[str, Any] | str) -> bytes:
+    """The body of a status answer, from the JSON object or its text.
+
+    Raises LocalProtocolError if it has more than :data:`MAX_JSON_UNITS`.
+    """
+    found = status if isinstance(status, str) else texts.to_json(status)
+    return bytes(Writer().varint(0x00).string(found, MAX_JSON_UNITS))
+
+
+def decode_response(body: bytes) -> Status:
+    """Read a status answer; RemoteProtocolError if it is none."""
+    reader = Reader(body)
+    if reader.varint() != 0x00:
+        raise RemoteProtocolError("status: not a status answer")
+    found = reader.string(MAX_JSON_UNITS)
+    reader.end()
+    return parse_status(found)
+
+
+def encode_ping(payload: int) -> bytes:
+    """The body of a ping or a pong: both have id 1 and a signed 64-bit number."""
+    return bytes(Writer().varint(0x01).i64(payload))
+
+
+def decode_ping(body: bytes) -> int:
+    """The number in a ping or a pong; RemoteProtocolError if it is neither."""
+    reader = Reader(body)
+    if reader.varint() != 0x01:
+        raise RemoteProtocolError("status: not a ping")
+    payload = reader.i64()
+    reader.end()
+    return payload

@@ -28,8 +28,10 @@ __all__ = [
     "flatten",
     "from_json",
     "from_legacy",
+    "from_nbt",
     "to_json",
     "to_legacy",
+    "to_nbt",
     "to_plain",
     "well_formed",
 ]
@@ -127,7 +129,7 @@ def _split_codes(text: str, base: Style) -> Iterator[tuple[str, Style]]:
         elif code in _COLOUR_OF_CODE:
             style = Style(_COLOUR_OF_CODE[code])
         elif code in _FORMAT_OF_CODE:
-            style = style._replace(**{_FORMAT_OF_CODE[code]: True})
+            style = _styled({_FORMAT_OF_CODE[code]: True}, style)
         elif code == "r":
             style = base
     if at < len(text):
@@ -345,3 +347,21 @@ def _nbt_value(key: object, value: object, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_nbt_value(None, part, depth + 1) for part in value]
     return well_formed(value) if isinstance(value, str) else value
+
+
+def to_nbt(value: Component | Mapping[str, Any]) -> bytes:
+    """A component as network NBT (no name at the root), as text is sent since 1.20.3 (765).
+
+    Raises LocalProtocolError if there is something in it that NBT cannot say.
+    """
+    from mcproxy._speedups.wire import nbt
+
+    plain = well_formed(value) if isinstance(value, str) else _nbt_part(value, 0)
+    return nbt.encode(plain)
+
+
+def from_nbt(data: bytes) -> Any:
+    """A component from network NBT; RemoteProtocolError if the bytes are not exactly one tag."""
+    from mcproxy._speedups.wire import nbt
+
+    return nbt.decode(data)
