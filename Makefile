@@ -24,7 +24,7 @@ $(VENV)/.built: $(BIN)/python $(SOURCES)
 install: $(VENV)/.built  ## build everything into .venv
 
 $(VENV)/.test: $(VENV)/.built
-	$(PIP) install --no-build-isolation -e '.[server,test,lint]'
+	$(PIP) install --no-build-isolation -e '.[server,test,peers,lint]'
 	@touch $@
 
 NODE_MODULES := tests/e2e/node_modules
@@ -50,16 +50,17 @@ build/minestom/%/.built: tests/e2e/minestom/pom.xml tests/e2e/minestom/Server.ja
 run: install  ## start the demo: a proxy on port 25565 with two small backends
 	$(BIN)/mcproxy-server demo
 
-test: $(VENV)/.test $(NODE_MODULES)/.installed $(MINESTOM:=/.built)  ## build, then run all tests
+test: lint $(NODE_MODULES)/.installed $(MINESTOM:=/.built)  ## build, lint, and run all tests, on every Python there is
 	$(BIN)/python -m pytest
+	$(BIN)/python tools/every-python
 
-$(VENV)/.bench: $(VENV)/.built
-	$(PIP) install --no-build-isolation -e '.[server,bench]'
-	@touch $@
-
-bench: $(VENV)/.bench  ## measure beside other programs; write docs/benchmarks.md
-	@tools/need haproxy=haproxy
-	$(BIN)/python -m benchmarks.run
+lint: export PATH := $(CURDIR)/$(BIN):$(PATH)
+lint: $(VENV)/.test  ## check style, types, and the stubs of the compiled modules
+	ruff check .
+	ruff format --check .
+	cython-lint mcproxy
+	mypy
+	python -m mypy.stubtest mcproxy._speedups --allowlist tools/stubtest.allow
 
 clean:  ## remove what was built
 	rm -rf build $(VENV) *.egg-info
