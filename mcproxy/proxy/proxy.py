@@ -1,0 +1,562 @@
+"""A whole proxy: settings in, sessions relayed. The control plane of the data plane's workers."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ipaddress
+import logging
+import os
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from mcproxy._speedups.match.prefixes import PrefixSet
+from mcproxy._speedups.wire.frames import join_frame
+from mcproxy.errors import ConfigurationError, McproxyError
+from mcproxy.minecraft.handshake import clean_host
+from mcproxy.minecraft.legacy import LegacyKind, encode_kick, reply_from_status
+from mcproxy.minecraft.login import State, disconnect
+from mcproxy.minecraft.text import from_legacy
+from mcproxy.minecraft.versions import KNOWN
+from mcproxy.proxy.dataplane import DataPlane, Snapshot
+from mcproxy.proxy.events import (
+    AcceptPaused,
+    AcceptResumed,
+    Address,
+    BackendFailed,
+    NameFailed,
+    ProxyEvent,
+    Refused,
+    SessionClosed,
+    SessionOpened,
+)
+from mcproxy.proxy.hooks import LoginHook, RouteHook, Session, StatusHook
+from mcproxy.proxy.model import Filters, Mode, Server, Settings
+from mcproxy.proxy.query import query_status
+from mcproxy.proxy.resolve import Resolver, parse_address
+from mcproxy.proxy.router import Router, parse_listen
+from mcproxy.proxy.status_cache import LEGACY_PROTOCOL, StatusAnswer, StatusCache, status_frame
+
+if TYPE_CHECKING:
+    from mcproxy._speedups.plane.engine import Event, ServerRecord
+
+__all__ = ["Proxy"]
+
+UNKNOWN_ID = 0
+"""The number of the pretended server that unknown hosts reach."""
+HOOK_ROUTE, HOOK_STATUS, HOOK_LOGIN = 1, 2, 4
+MODES = {Mode.PASSTHROUGH: 0, Mode.ZERO_COPY: 1, Mode.SERVER_ONLY: 2}
+RESOLVE_SOONEST = 1.0
+"""Seconds between two looks at a name, however short its TTL."""
+RESOLVE_AGAIN = 5.0
+"""Seconds after which a name that led nowhere is looked up again."""
+OWN_SERVERS_MOST = 1024
+"""Servers of a route hook's own making that are remembered."""
+
+UNAVAILABLE_TEXT = "§cThis server is not available right now.\n§7Please try again in a few minutes."
+UNKNOWN_TEXT = "§cThere is no server at this address.\n§7Please check what you typed."
+HOOK_FAILED_TEXT = "§cThe proxy could not decide where to send you.\n§7Please try again."
+LEGACY_TEXT = "This server needs Minecraft 1.7 or newer."
+
+_log = logging.getLogger("mcproxy.proxy")
+
+
+class Proxy:
+    """One port, many servers.
+
+    ``route``, ``on_status`` and ``on_login`` are hooks, see `mcproxy.proxy.hooks`. Use it as an
+    async context manager, or call `start` and `stop`. Raises `ConfigurationError` for settings
+    that cannot work and `DataPlaneUnavailable` where the data plane cannot run.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        route: RouteHook | None = None,
+        on_status: StatusHook | None = None,
+        on_login: LoginHook | None = None,
+        resolver: Resolver | None = None,
+    ) -> None:
+        """Check the settings; nothing runs yet."""
+        self._settings = settings
+        self._router = Router(settings.servers, settings.default)
+        self._binds = _binds(settings)
+        self._filters = _prefixes(settings.filters)
+        self._route_hook = route
+        self._status_hook = on_status
+        self._login_hook = on_login
+        self._resolver = resolver or Resolver()
+        self._cache = StatusCache(settings.status, self._query)
+        self._endpoints: dict[str, tuple[Address, ...]] = {}
+        self._ids: dict[str, int] = {}
+        self._by_id: dict[int, Server] = {}
+        self._records: dict[Server, ServerRecord] = {}
+        self._own_servers: dict[Server, ServerRecord] = {}
+        self._subscribers: list[Callable[[ProxyEvent], None]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._applying = asyncio.Lock()
+        self._plane: DataPlane | None = None
+        self._stopped = asyncio.Event()
+        self._last_counters: dict[str, Any] = {}
+
+    # ---- Life. ----
+
+    async def start(self) -> None:
+        """Resolve the backends, listen, accept."""
+        if self._plane is not None:
+            raise McproxyError("the proxy is running already")
+        await self._resolve_all(self._settings)
+        self._plane = DataPlane(
+            self._snapshot(self._settings, self._router),
+            self._on_event,
+            workers=self._settings.workers,
+        )
+        try:
+            await self._plane.listen(self._binds)
+        except BaseException:
+            await self._plane.stop(0)
+            self._plane = None
+            raise
+        self._spawn(self._follow_names())
+
+    async def stop(self, drain: float | None = None) -> None:
+        """Accept no more, let open sessions end for ``drain`` seconds (`timeouts.drain`), end."""
+        if self._plane is None:
+            return
+        plane = self._plane
+        await plane.stop(self._settings.timeouts.drain if drain is None else drain)
+        self._last_counters = plane.counters()
+        self._plane = None
+        plane.plane.free()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stopped.set()
+
+    async def serve_forever(self) -> None:
+        """Wait until somebody calls `stop`."""
+        await self._stopped.wait()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop; at once when an exception is on its way."""
+        await self.stop(None if kind is None else 0)
+
+    async def apply(self, settings: Settings) -> None:
+        """Replace the settings, all of them or, when this raises, none; open sessions stay.
+
+        The number of workers is the one thing that needs a restart.
+        """
+        router, binds, filters = (
+            Router(settings.servers, settings.default),
+            _binds(settings),
+            _prefixes(settings.filters),
+        )
+        async with self._applying:
+            plane = self._running()
+            if settings.workers != self._settings.workers:
+                raise ConfigurationError(
+                    f"workers: {settings.workers} instead of {self._settings.workers} "
+                    "needs a restart of the proxy"
+                )
+            for server in settings.servers:
+                _prefixes(server.filters)
+            await self._resolve_all(settings)
+            await plane.listen(binds)
+            self._filters, self._router, self._binds = filters, router, binds
+            if settings.status != self._settings.status:
+                self._cache = StatusCache(settings.status, self._query)
+            gone = {server.name for server in self._settings.servers}
+            gone -= {server.name for server in settings.servers}
+            for name in gone:
+                self._cache.forget(name)
+            self._settings = settings
+            self._own_servers.clear()
+            await plane.apply(self._snapshot(settings, router))
+
+    # ---- What is known from outside. ----
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    @property
+    def router(self) -> Router:
+        """The routes in force."""
+        return self._router
+
+    @property
+    def addresses(self) -> list[Address]:
+        """The (IP address, port) pairs that listen."""
+        return self._running().addresses
+
+    @property
+    def workers(self) -> int:
+        """Threads of the data plane."""
+        return self._running().workers
+
+    def counters(self) -> dict[str, Any]:
+        """Every counter by name; ``refused`` and ``ended`` by the name of the reason."""
+        from mcproxy._speedups.plane.reasons import REFUSALS
+
+        counters = dict(self._plane.counters() if self._plane else self._last_counters)
+        by_reason = counters.pop("ended", {})
+        counters["refused"] = {r.name.lower(): by_reason.get(r, 0) for r in REFUSALS}
+        counters["ended"] = {
+            r.name.lower(): count for r, count in by_reason.items() if r not in REFUSALS
+        }
+        return counters
+
+    def subscribe(self, callback: Callable[[ProxyEvent], None]) -> Callable[[], None]:
+        """Call ``callback`` with every event, in the event loop; returns how to end that."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
+
+    # ---- Snapshots. ----
+
+    def _snapshot(self, settings: Settings, router: Router) -> Snapshot:
+        from mcproxy._speedups.plane.engine import ServerRecord
+
+        # A number is never given to another name: a session may still carry it.
+        self._by_id = {}
+        self._records = {}
+        for server in router.servers:
+            self._by_id[self._id(server.name)] = server
+            self._records[server] = self._record(server)
+        admit, refuse = self._filters
+        return Snapshot(
+            routes=router.compiled,
+            servers=tuple(self._records[server] for server in router.servers),
+            unknown=ServerRecord(
+                UNKNOWN_ID,
+                MODES[Mode.PASSTHROUGH],
+                (),
+                unavailable=_login_disconnect(settings.unknown_message or UNKNOWN_TEXT),
+                unknown=True,
+            ),
+            protocols=tuple(KNOWN),
+            admit=admit,
+            refuse=refuse,
+            legacy_kick=encode_kick(LEGACY_TEXT),
+            hooks=(HOOK_ROUTE if self._route_hook else 0)
+            | (HOOK_STATUS if self._status_hook else 0)
+            | (HOOK_LOGIN if self._login_hook else 0),
+            wants_local=bool(self._route_hook) or any(s.listen for s in settings.servers),
+            max_connections=settings.max_connections,
+            connect=settings.timeouts.connect,
+            handshake=settings.timeouts.handshake,
+            idle=settings.timeouts.idle,
+        )
+
+    def _id(self, name: str) -> int:
+        return self._ids.setdefault(name, len(self._ids) + 1)
+
+    def _record(self, server: Server) -> ServerRecord:
+        from mcproxy._speedups.plane.engine import ServerRecord
+
+        admit, refuse = _prefixes(server.filters)
+        return ServerRecord(
+            self._id(server.name),
+            MODES[server.mode],
+            self._endpoints_of(server),
+            admit,
+            refuse,
+            _login_disconnect(server.disconnect_message or UNAVAILABLE_TEXT),
+        )
+
+    def _endpoints_of(self, server: Server) -> tuple[Address, ...]:
+        found = [one for address in server.addresses for one in self._endpoints.get(address, ())]
+        return tuple(dict.fromkeys(found))[:32]
+
+    # ---- Names of backends. ----
+
+    async def _resolve_all(self, settings: Settings) -> float:
+        """Resolve every address; returns the seconds until the first answer gets old."""
+        wanted = {
+            address: server.name for server in settings.servers for address in server.addresses
+        }
+        for address in wanted:
+            parse_address(address)
+        lives = await asyncio.gather(*(self._resolve(a, name) for a, name in wanted.items()))
+        return min(lives, default=float("inf"))
+
+    async def _resolve(self, address: str, server: str) -> float:
+        try:
+            resolved = await self._resolver.resolve(address)
+        except OSError as error:
+            self._tell(NameFailed(server, address, str(error)))
+            return RESOLVE_AGAIN
+        self._endpoints[address] = resolved.endpoints
+        return max(resolved.ttl, RESOLVE_SOONEST)
+
+    async def _follow_names(self) -> None:
+        """Look names up again when their TTL ends, and tell the workers what changed."""
+        wait = 0.0
+        while True:
+            # Settings may change meanwhile, so even without a name there is a look now and then.
+            await asyncio.sleep(min(wait, RESOLVE_AGAIN))
+            async with self._applying:
+                before = dict(self._endpoints)
+                wait = await self._resolve_all(self._settings)
+                if self._endpoints != before and self._plane is not None:
+                    self._own_servers.clear()
+                    await self._plane.apply(self._snapshot(self._settings, self._router))
+
+    # ---- Status. ----
+
+    async def _query(self, server: Server, protocol: int) -> dict[str, Any]:
+        timeouts = self._settings.timeouts
+        host, port = _asked_host(server)
+        reply = await query_status(
+            self._endpoints_of(server),
+            host,
+            port,
+            protocol,
+            connect_timeout=timeouts.connect,
+            timeout=timeouts.handshake,
+        )
+        return reply.json
+
+    async def _status(self, server: Server | None, protocol: int) -> StatusAnswer:
+        if server is None:
+            return self._cache.unknown(self._settings.motd_unknown, protocol)
+        return await self._cache.get(server, protocol)
+
+    async def _publish_status(self, event: Event) -> None:
+        answer = await self._status(self._server_of(event), event.protocol)
+        if self._plane is None:
+            return
+        legacy = event.protocol == LEGACY_PROTOCOL
+        self._plane.plane.put_status(
+            event.server,
+            event.protocol,
+            max(0.0, answer.expires - time.monotonic()),
+            answer.legacy if legacy else answer.frame,
+            answer.legacy_beta if legacy else None,
+        )
+
+    # ---- Events of the workers. ----
+
+    def _on_event(self, event: Event) -> None:
+        from mcproxy._speedups.plane import engine
+        from mcproxy._speedups.plane.reasons import Reason
+
+        client = (event.address, event.port)
+        server = self._by_id.get(event.server)
+        name = server.name if server else None
+        if event.kind == engine.STATUS_WANTED:
+            self._spawn(self._publish_status(event))
+        elif event.kind in (engine.CONSULT_ROUTE, engine.CONSULT_STATUS, engine.CONSULT_LOGIN):
+            self._spawn(self._consult(event))
+        elif event.kind == engine.OPENED:
+            self._tell(
+                SessionOpened(
+                    event.session,
+                    client,
+                    (event.local, event.local_port),
+                    name or "",
+                    _host_of(event)[0],
+                    event.protocol,
+                    event.intent == 3,
+                    event.name.decode(errors="replace") or None,
+                    UUID(bytes=event.uuid) if event.uuid else None,
+                )
+            )
+        elif event.kind == engine.CLOSED:
+            self._tell(
+                SessionClosed(
+                    event.session,
+                    client,
+                    name,
+                    Reason(event.reason),
+                    event.serverbound,
+                    event.clientbound,
+                    event.duration_ms / 1000,
+                )
+            )
+        elif event.kind == engine.REFUSED:
+            self._tell(Refused(client, name, Reason(event.reason)))
+        elif event.kind == engine.DIAL_FAILED:
+            self._tell(BackendFailed(name, client, os.strerror(event.detail)))
+        elif event.kind == engine.PAUSED:
+            self._tell(AcceptPaused(os.strerror(event.detail)))
+        elif event.kind == engine.RESUMED:
+            self._tell(AcceptResumed())
+
+    def _tell(self, event: ProxyEvent) -> None:
+        for callback in list(self._subscribers):
+            try:
+                callback(event)
+            except Exception:
+                _log.exception("a subscriber of events raised")
+
+    # ---- Hooks. ----
+
+    async def _consult(self, event: Event) -> None:
+        from mcproxy._speedups.plane import engine
+
+        decide = {
+            engine.CONSULT_ROUTE: self._decide_route,
+            engine.CONSULT_STATUS: self._decide_status,
+            engine.CONSULT_LOGIN: self._decide_login,
+        }[event.kind]
+        try:
+            await decide(event, self._session_of(event))
+        except Exception:
+            _log.exception("a hook raised; the session is refused")
+            if self._plane is not None:
+                text = _login_disconnect(HOOK_FAILED_TEXT) if event.intent in (2, 3) else None
+                self._plane.plane.refuse(event, text)
+
+    async def _decide_route(self, event: Event, session: Session) -> None:
+        assert self._route_hook is not None
+        answer = await _result(self._route_hook(session))
+        if isinstance(answer, str):
+            found = next((s for s in self._router.servers if s.name == answer), None)
+            if found is None:
+                raise LookupError(f"the route hook named {answer!r}, which is no server")
+            answer = found
+        record = await self._record_of(answer)
+        self._running().plane.route(event, record)
+
+    async def _record_of(self, server: Server | None) -> ServerRecord:
+        """The workers' record of a configured server, or of one that a route hook made up."""
+        if server is None:
+            return self._snapshot(self._settings, self._router).unknown
+        if server in self._records:
+            return self._records[server]
+        if server not in self._own_servers:
+            await asyncio.gather(*(self._resolve(a, server.name) for a in server.addresses))
+            while len(self._own_servers) >= OWN_SERVERS_MOST:
+                self._own_servers.pop(next(iter(self._own_servers)))
+            self._own_servers[server] = self._record(server)
+            self._by_id[self._id(server.name)] = server
+        return self._own_servers[server]
+
+    async def _decide_status(self, event: Event, session: Session) -> None:
+        assert self._status_hook is not None
+        protocol = LEGACY_PROTOCOL if event.legacy else event.protocol
+        answer = await self._status(session.server, protocol)
+        status = await _result(self._status_hook(session, dict(answer.status)))
+        plane = self._running().plane
+        if status is None:
+            plane.refuse(event)
+        elif event.legacy:
+            plane.answer(event, reply_from_status(LegacyKind(event.legacy), status))
+        else:
+            plane.answer(event, status_frame(status))
+
+    async def _decide_login(self, event: Event, session: Session) -> None:
+        assert self._login_hook is not None
+        text = await _result(self._login_hook(session))
+        if text is None:
+            self._running().plane.admit(event)
+        else:
+            self._running().plane.refuse(event, _login_disconnect(text))
+
+    def _session_of(self, event: Event) -> Session:
+        host, raw_host = _host_of(event)
+        return Session(
+            id=event.session,
+            client=(event.address, event.port),
+            local=(event.local, event.local_port),
+            host=host,
+            raw_host=raw_host,
+            protocol=event.protocol,
+            intent=event.intent,
+            server=self._server_of(event),
+            name=event.name.decode(errors="replace") or None,
+            uuid=UUID(bytes=event.uuid) if event.uuid else None,
+        )
+
+    def _server_of(self, event: Event) -> Server | None:
+        return self._by_id.get(event.server)
+
+    # ---- Small things. ----
+
+    def _running(self) -> DataPlane:
+        if self._plane is None:
+            raise McproxyError("the proxy is not running")
+        return self._plane
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget_task)
+
+    def _forget_task(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("a task of the proxy failed", exc_info=task.exception())
+
+
+async def _result(answer: Any) -> Any:
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _host_of(event: Event) -> tuple[str, str]:
+    """The cleaned host, and the host as it was sent."""
+    raw = event.host.decode("utf-16-be" if event.legacy else "utf-8", errors="replace")
+    return clean_host(raw), raw
+
+
+def _login_disconnect(text: str | dict[str, Any]) -> bytes:
+    component = from_legacy(text) if isinstance(text, str) else text
+    return join_frame(disconnect(KNOWN[-1], State.LOGIN, component))
+
+
+def _prefixes(filters: Filters) -> tuple[PrefixSet | None, PrefixSet | None]:
+    """(who is admitted, who is refused); None: no such list."""
+    return (
+        PrefixSet(filters.whitelist) if filters.whitelist else None,
+        PrefixSet(filters.blacklist) if filters.blacklist else None,
+    )
+
+
+def _binds(settings: Settings) -> tuple[Address, ...]:
+    """Where to listen: `bind`, and the servers' own addresses that it does not cover."""
+    binds = [_bind_address(text) for text in settings.bind]
+    for server in settings.servers:
+        for text in server.listen:
+            host, port = parse_listen(text)
+            if port is None:
+                continue
+            everywhere = "::" if ":" in host else "0.0.0.0"
+            if (host, port) not in binds and (everywhere, port) not in binds:
+                binds.append((host, port))
+    if not binds:
+        raise ConfigurationError("bind is empty: there is nothing to listen on")
+    return tuple(binds)
+
+
+def _bind_address(text: str) -> Address:
+    host, port = parse_address(text)
+    if host == "localhost":
+        host = "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(host)), 25565 if port is None else port
+    except ValueError:
+        raise ConfigurationError(
+            f"bind: {text!r} is not an IP address and port; write 0.0.0.0:25565 or [::]:25565"
+        ) from None
+
+
+def _asked_host(server: Server) -> tuple[str, int]:
+    """The host name that a backend is asked for: a name that leads to it, if it has one."""
+    host, port = parse_address(server.addresses[0]) if server.addresses else ("", None)
+    named = next((domain for domain in server.domains if "*" not in domain), None)
+    return named or host, port or 25565
