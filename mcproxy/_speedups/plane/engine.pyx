@@ -3,6 +3,8 @@
 Nothing here runs on the way of a relayed byte. Use `mcproxy.proxy.DataPlane`.
 """
 
+cimport cython
+
 import atexit
 import os
 import socket as sockets
@@ -122,6 +124,7 @@ cdef command* command_new(int kind, void* thing) except NULL:
     return c
 
 
+@cython.final
 cdef class ServerRecord:
     """A server as the workers know it: immutable, its addresses resolved.
 
@@ -160,6 +163,7 @@ cdef class ServerRecord:
         server_release(self.record)
 
 
+@cython.final
 cdef class Event:
     """What a worker tells: ``kind`` is one of this module's constants."""
 
@@ -227,6 +231,7 @@ cdef Event event_of(worker* w, event* e):
     return told
 
 
+@cython.final
 cdef class Plane:
     """Workers that accept, route and relay on their own.
 
