@@ -18,8 +18,9 @@ from mcproxy._speedups.wire.frames import join_frame
 from mcproxy.errors import ConfigurationError, McproxyError
 from mcproxy.minecraft.handshake import clean_host
 from mcproxy.minecraft.legacy import LegacyKind, encode_kick, reply_from_status
-from mcproxy.minecraft.login import State, disconnect
-from mcproxy.minecraft.text import from_legacy
+from mcproxy.minecraft.login import disconnect
+from mcproxy.minecraft.packets import State
+from mcproxy.minecraft.status import encode_response
 from mcproxy.minecraft.versions import KNOWN
 from mcproxy.proxy.dataplane import DataPlane, Snapshot
 from mcproxy.proxy.events import (
@@ -38,7 +39,7 @@ from mcproxy.proxy.model import Filters, Mode, Server, Settings
 from mcproxy.proxy.query import query_status
 from mcproxy.proxy.resolve import Resolver, parse_address
 from mcproxy.proxy.router import Router, parse_listen
-from mcproxy.proxy.status_cache import LEGACY_PROTOCOL, StatusAnswer, StatusCache, status_frame
+from mcproxy.proxy.status_cache import LEGACY_PROTOCOL, StatusAnswer, StatusCache
 
 if TYPE_CHECKING:
     from mcproxy._speedups.plane.engine import Event, ServerRecord
@@ -458,7 +459,7 @@ class Proxy:
         elif event.legacy:
             plane.answer(event, reply_from_status(LegacyKind(event.legacy), status))
         else:
-            plane.answer(event, status_frame(status))
+            plane.answer(event, join_frame(encode_response(status)))
 
     async def _decide_login(self, event: Event, session: Session) -> None:
         assert self._login_hook is not None
@@ -515,8 +516,8 @@ def _host_of(event: Event) -> tuple[str, str]:
 
 
 def _login_disconnect(text: str | dict[str, Any]) -> bytes:
-    component = from_legacy(text) if isinstance(text, str) else text
-    return join_frame(disconnect(KNOWN[-1], State.LOGIN, component))
+    # In the login state the packet has been the same in every version.
+    return join_frame(disconnect(KNOWN[-1], State.LOGIN, text))
 
 
 def _prefixes(filters: Filters) -> tuple[PrefixSet | None, PrefixSet | None]:
@@ -544,15 +545,20 @@ def _binds(settings: Settings) -> tuple[Address, ...]:
 
 
 def _bind_address(text: str) -> Address:
-    host, port = parse_address(text)
-    if host == "localhost":
-        host = "127.0.0.1"
+    """Unlike a backend's address: no name but localhost, and port 0 is any free port."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, "25565"
+    host = host.removeprefix("[").removesuffix("]")
     try:
-        return str(ipaddress.ip_address(host)), 25565 if port is None else port
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+        if port.isascii() and port.isdigit() and int(port) < 65536:
+            return str(address), int(port)
     except ValueError:
-        raise ConfigurationError(
-            f"bind: {text!r} is not an IP address and port; write 0.0.0.0:25565 or [::]:25565"
-        ) from None
+        pass
+    raise ConfigurationError(
+        f"bind: {text!r} is not an IP address and port; write 0.0.0.0:25565 or [::]:25565"
+    )
 
 
 def _asked_host(server: Server) -> tuple[str, int]:
