@@ -17,7 +17,8 @@ from mcproxy.minecraft.legacy import LegacyKind, decode_reply, encode_ping
 from mcproxy.minecraft.status import Status
 from mcproxy.minecraft.text import to_legacy
 from mcproxy.minecraft.versions import newest
-from mcproxy.proxy.resolve import Endpoint, Resolver
+from mcproxy.proxy.address import Endpoint, show_endpoint
+from mcproxy.proxy.resolve import Resolver
 
 __all__ = ["PingResult", "StatusReply", "ping_server", "query_status"]
 
@@ -220,7 +221,7 @@ class _Peer:
 
     @property
     def _name(self) -> str:
-        return _shown(self.endpoint)
+        return show_endpoint(self.endpoint)
 
 
 @contextlib.asynccontextmanager
@@ -232,10 +233,10 @@ async def _dial(endpoints: Sequence[Endpoint], seconds: float) -> AsyncIterator[
             async with asyncio.timeout(seconds):
                 reader, writer = await asyncio.open_connection(*endpoint)
         except TimeoutError:
-            reasons.append(f"{_shown(endpoint)}: no connection in {seconds:g} s")
+            reasons.append(f"{show_endpoint(endpoint)}: no connection in {seconds:g} s")
             continue
         except OSError as error:
-            reasons.append(f"{_shown(endpoint)}: {error.strerror or error}")
+            reasons.append(f"{show_endpoint(endpoint)}: {error.strerror or error}")
             continue
         try:
             yield _Peer(endpoint, reader, writer)
@@ -244,8 +245,3 @@ async def _dial(endpoints: Sequence[Endpoint], seconds: float) -> AsyncIterator[
             writer.transport.abort()
         return
     raise BackendDown("; ".join(reasons) or "there is no address")
-
-
-def _shown(endpoint: Endpoint) -> str:
-    host, port = endpoint
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

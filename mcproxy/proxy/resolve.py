@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import math
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,14 +23,11 @@ import dns.nameserver
 import dns.resolver
 from dns.rdtypes.IN.SRV import SRV
 
-from mcproxy.errors import ConfigurationError, NameNotResolved
+from mcproxy.errors import NameNotResolved
+from mcproxy.proxy.address import DEFAULT_PORT, Endpoint, is_literal, parse_address
 
 __all__ = ["DEFAULT_PORT", "Endpoint", "Resolved", "Resolver", "parse_address"]
 
-Endpoint = tuple[str, int]
-"""An IP address as text, and a port."""
-
-DEFAULT_PORT = 25565
 TTL_LEAST = 1.0
 """Seconds; shorter TTLs, 0 included, count as this."""
 TTL_MOST = 3600.0
@@ -43,63 +38,6 @@ HOSTS_TTL = 5.0
 ENDPOINTS_MOST = 32
 KNOWN_MOST = 4096
 """Addresses remembered; beyond it the one asked longest ago is forgotten."""
-
-_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
-
-
-def parse_address(text: str) -> tuple[str, int | None]:
-    """``host:port``, ``host``, ``[v6]:port`` or ``[v6]`` as (host, port or None).
-
-    A bare IPv6 address is taken as one, without a port. Names come back as given, non-ASCII
-    ones in their IDNA form. Raises `ConfigurationError` for anything else.
-    """
-    host, port = _split(text)
-    if not _is_literal(host):
-        host = _host_name(host, text)
-    return host, port
-
-
-def _split(text: str) -> tuple[str, int | None]:
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or not _is_literal(host) or (rest and not rest.startswith(":")):
-            raise ConfigurationError(f"{text!r} is not an address; write [2001:db8::1]:25565")
-        return host, _port(rest[1:], text) if rest else None
-    if text.count(":") > 1:
-        if not _is_literal(text):
-            raise ConfigurationError(f"{text!r} is not an address; write host:port")
-        return text, None
-    host, colon, port = text.partition(":")
-    return host, _port(port, text) if colon else None
-
-
-def _port(digits: str, text: str) -> int:
-    if not (digits.isascii() and digits.isdigit() and 0 < int(digits[:6]) <= 0xFFFF):
-        raise ConfigurationError(f"{text!r}: the port must be a number from 1 to 65535")
-    return int(digits)
-
-
-def _is_literal(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        ipaddress.ip_address(host)
-        return True
-    return False
-
-
-def _host_name(host: str, text: str) -> str:
-    with contextlib.suppress(UnicodeError):
-        ascii_name = host if host.isascii() else host.encode("idna").decode()
-        labels = ascii_name.removesuffix(".").split(".")
-        # A name whose last label is a number is an address with a slip of the pen.
-        if (
-            len(ascii_name) <= 254
-            and all(_LABEL.fullmatch(label) for label in labels)
-            and not labels[-1].isdigit()
-        ):
-            return ascii_name
-    raise ConfigurationError(
-        f"{text!r} is not an address; write host:port, such as 192.0.2.7:25565 or mc.example.com"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +93,7 @@ class Resolver:
         the address cannot be read.
         """
         host, port = parse_address(address)
-        if _is_literal(host):
+        if is_literal(host):
             return Resolved(((host, port or DEFAULT_PORT),), math.inf)
         known = self._remember(address)
         if self._clock() >= known.expires:
@@ -218,7 +156,7 @@ class Resolver:
         return _bounded(endpoints, ttl, srv=True)
 
     async def _lookup_target(self, target: str) -> tuple[list[str], float]:
-        if _is_literal(target):  # not allowed, but met
+        if is_literal(target):  # not allowed, but met
             return [target], math.inf
         fixed = self._hosts.find(target)
         if fixed:
@@ -306,7 +244,7 @@ def _read_hosts(lines: Iterable[str]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for line in lines:
         address, *aliases = line.partition("#")[0].split() or [""]
-        if _is_literal(address):
+        if is_literal(address):
             for alias in aliases:
                 names.setdefault(alias.lower(), []).append(address.partition("%")[0])
     return names

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from mcproxy._speedups.plane.routes import RouteTable
-from mcproxy._speedups.wire.handshake import clean_host
 from mcproxy.errors import ConfigurationError, RemoteProtocolError
+from mcproxy.minecraft.handshake import clean_host
+from mcproxy.proxy.address import parse_address
 from mcproxy.proxy.model import Server
-from mcproxy.proxy.resolve import parse_address
 
 __all__ = ["Route", "Router", "Row", "Rule", "parse_listen", "parse_pattern"]
 

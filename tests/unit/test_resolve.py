@@ -6,7 +6,7 @@ import math
 import pytest
 
 from mcproxy.errors import ConfigurationError, NameNotResolved
-from mcproxy.proxy.resolve import Resolver, parse_address
+from mcproxy.proxy.resolve import Resolver
 from tests.unit.dns_server import dns_server
 
 
@@ -39,40 +39,6 @@ def hosts(tmp_path):
 @pytest.fixture
 def resolver(server, clock, hosts):
     return Resolver([server.endpoint], hosts=hosts, clock=clock, lifetime=1.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("mc.example.com:25566", ("mc.example.com", 25566)),
-        ("mc.example.com", ("mc.example.com", None)),
-        ("mc_1.example.com.", ("mc_1.example.com.", None)),
-        ("192.0.2.7:1", ("192.0.2.7", 1)),
-        ("192.0.2.7", ("192.0.2.7", None)),
-        ("[2001:db8::1]:25565", ("2001:db8::1", 25565)),
-        ("[2001:db8::1]", ("2001:db8::1", None)),
-        ("2001:db8::1", ("2001:db8::1", None)),
-        ("bücher.example:25565", ("xn--bcher-kva.example", 25565)),
-    ],
-)
-def test_addresses_are_read_as_people_write_them(text, expected):
-    assert parse_address(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", ":25565", "mc.example.com:", "mc.example.com:0", "mc.example.com:65536",
-        "mc.example.com:abc", "mc.example.com:-1", "mc.example.com:٣", "192.0.2.300",
-        "192.0.2:25565", "http://mc.example.com", "mc example.com", "[2001:db8::1", "[x]:1",
-        "[2001:db8::1]25565", "2001:db8::zz", "-a.example.com", "a..example.com", "a" * 64,
-        ".".join(["abcdefg"] * 40), "mc.example.com:" + "9" * 5000,
-    ],
-)  # fmt: skip
-def test_what_is_no_address_is_refused_and_named(text):
-    with pytest.raises(ConfigurationError) as caught:
-        parse_address(text)
-    assert text[:40] in str(caught.value)
 
 
 async def test_a_literal_address_needs_no_name_server(resolver, server):

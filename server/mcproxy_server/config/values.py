@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 from mcproxy.errors import ConfigurationError
-from mcproxy.proxy.resolve import parse_address
+from mcproxy.proxy.address import parse_address
 from mcproxy.proxy.router import parse_listen, parse_pattern
 from mcproxy_server.config.problems import nearest
 
