@@ -34,6 +34,7 @@ class RemoteProtocolError(ProtocolError):
     """
 
     def __init__(self, message: str, hint: str = "Invalid data") -> None:
+        """See the class."""
         super().__init__(message)
         self.hint = hint
 

@@ -194,19 +194,19 @@ cdef void link_parents(prefix_set* built) noexcept:
 def _network(text):
     # (is IPv6, mapped address of 16 bytes, length of 0 to 128 bits) of what a person wrote.
     try:
-        network = ipaddress.ip_network(text.strip(), strict=False)
-        given = ipaddress.ip_interface(text.strip()).ip
+        given = ipaddress.ip_interface(text.strip())
     except (ValueError, AttributeError):
         raise ConfigurationError(
             f"{text!r} is not an address or network; "
             "write one such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"
         ) from None
+    network = given.network
     if "%" in text:
         raise ConfigurationError(f"{text!r}: an address in a list has no scope; leave out the '%'")
-    if network.network_address != given:
+    if network.network_address != given.ip:
         raise ConfigurationError(
             f"{text!r} has bits set behind its /{network.prefixlen}; "
-            f"write {network} for the network or {given} for the one address"
+            f"write {network} for the network or {given.ip} for the one address"
         )
     packed = network.network_address.packed
     if network.version == 4:
