@@ -16,8 +16,8 @@ offline    ``motd.offline``: none of these
 unknown    ``motd.unknown``: no server has the name that was typed
 =========  ================================================================================
 
-An asker waits for the backend only while there is nothing to show without it; otherwise half a
-second at most, so that a backend which hangs costs the askers nothing.
+An asker waits for the backend for half a second, so that one which hangs costs the askers
+nothing, and for three seconds where there is nothing to show without it.
 
 A backend that takes no connection is not asked again for ``negative_ttl``, with whatever
 protocol; one that fails later than that, not with this protocol.
@@ -70,6 +70,9 @@ SHOW_VERSION_NAME = -1
 
 PATIENCE = 0.5
 """Seconds that an asker waits for a backend when there is something to show without it."""
+FIRST_PATIENCE = 3.0
+"""Seconds that an asker waits when nothing is known: an answer must come before clients, and
+our own deadline for them, give up."""
 UNKNOWN_LIFE = 3600.0
 """Seconds that the answer for unknown hosts may be kept; a reload makes a new one."""
 
@@ -188,10 +191,9 @@ class StatusCache:
             return False
         return entry.failed or entry.good is None or now >= entry.good.expires
 
-    def _patience(self, backend: _Backend, entry: _Entry) -> float | None:
-        """How long to wait for a question: as long as it takes, if there is nothing to show."""
+    def _patience(self, backend: _Backend, entry: _Entry) -> float:
         failing = entry.failed or backend.down_until > -math.inf
-        return PATIENCE if failing or self._presentable(entry) else None
+        return PATIENCE if failing or self._presentable(entry) else FIRST_PATIENCE
 
     def _presentable(self, entry: _Entry) -> bool:
         return entry.good is not None and self._clock() < entry.fetched + self.policy.max_stale

@@ -312,6 +312,19 @@ async def test_an_answer_too_old_to_show_is_waited_for(cache, backend, clock):
     assert (await task).state == "online"
 
 
+async def test_a_backend_that_hangs_from_the_beginning_does_not_take_the_answer_with_it(
+    cache, backend, monkeypatch
+):
+    monkeypatch.setattr("mcproxy.proxy.status_cache.FIRST_PATIENCE", 0.05)
+    backend.go.clear()
+    first = await cache.get(SERVER, 772)
+    assert first.state == "offline"
+    assert (await cache.get(SERVER, 772)).state == "offline"
+    assert len(backend.asked) == 1
+    backend.go.set()
+    assert (await cache.get(SERVER, 772)).state == "online"
+
+
 # What the answers say
 
 
