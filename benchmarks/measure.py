@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.programs import DIRECT, HOST, ROOT, Place, Program, pinned
+from benchmarks.programs import DIRECT, HOST, ROOT, Place, Program, pinned, processes
 
 SOURCES = ROOT / "benchmarks" / "load"
 BINARY = ROOT / "build" / "benchmarks" / "load"
@@ -101,14 +101,6 @@ def raise_file_limit(wanted: int = 24_000) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
     except (ValueError, PermissionError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def processes(pid: int) -> Iterator[int]:
-    """The process and its descendants."""
-    yield pid
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in path.read_text().split():
-            yield from processes(int(child))
 
 
 def cpu_seconds(pid: int) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,18 +52,22 @@ class Program:
         raise NotImplementedError
 
     @contextmanager
-    def running(self, place: Place) -> Iterator[int]:
-        """The process id of the program, which accepts connections."""
+    def running(self, place: Place, under: Sequence[str] = ()) -> Iterator[int]:
+        """The process id of the program, which accepts connections.
+
+        ``under`` is a tool with its options that the program runs under; the id is then the
+        tool's.
+        """
         log = place.directory / f"{self.key}.log"
+        command = pinned([*under, *self.command(place)], place.cpus)
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                pinned(self.command(place), place.cpus), stdout=output, stderr=subprocess.STDOUT
-            )
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             wait_listening(process, place.port, log)
             yield process.pid
         finally:
-            process.terminate()
+            for pid in [*processes(process.pid)]:  # strace does not pass signals on
+                os.kill(pid, signal.SIGTERM)
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
@@ -157,10 +163,18 @@ def pinned(command: list[str], cpus: tuple[int, ...] | None) -> list[str]:
     return ["taskset", "-c", ",".join(map(str, cpus)), *command]
 
 
+def processes(pid: int) -> Iterator[int]:
+    """The process and its descendants."""
+    yield pid
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in path.read_text().split():
+            yield from processes(int(child))
+
+
 def wait_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     """Until somebody listens on the port, seen without a connection that would be counted."""
     wanted = f":{port:04X}"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break

@@ -8,12 +8,15 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyperf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -162,6 +165,18 @@ def run_all(chosen: dict[Work, tuple[Program, ...]], rounds: int, console: Conso
     return runs
 
 
+def function_times(quick: bool, console: Console) -> dict[str, float]:
+    """Nanoseconds of a call, by name; pyperf does the measuring in processes of its own."""
+    console.print("single functions, with pyperf")
+    with tempfile.TemporaryDirectory(prefix="mcproxy-bench-") as directory:
+        file = Path(directory) / "functions.json"
+        command = [sys.executable, str(ROOT / "benchmarks" / "functions.py"), "-q", "-o", str(file)]
+        command += ["--fast"] if quick else []
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        suite = pyperf.BenchmarkSuite.load(str(file))
+        return {b.get_name(): b.median() * 1e9 for b in suite.get_benchmarks()}
+
+
 def start_times(repeat: int) -> dict[str, float]:
     return {
         "import_ms": statistics.median(startup.times(startup.import_milliseconds, repeat)),
@@ -201,11 +216,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     rounds = options.rounds or (2 if options.quick else 5)
     try:
         runs = run_all(chosen, rounds, console)
-        starts = start_times(3 if options.quick else 10) if not options.only else {}
+        whole = not (options.only or options.programs)
+        starts = start_times(3 if options.quick else 10) if whole else {}
+        functions = function_times(options.quick, console) if whole else {}
     except (LoadError, NotStartedError) as error:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return 1
-    partial = options.quick or options.only or options.programs
+    partial = options.quick or not whole
     data = {
         "machine": facts,
         "quick": bool(options.quick),
@@ -213,6 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "titles": {p.key: p.title for ps in chosen.values() for p in ps},
         "works": [dataclasses.asdict(w) for w in chosen],
         "start": starts,
+        "functions": functions,
         "runs": [dataclasses.asdict(r) for r in runs],
     }
     write_report(data, runs, options.output or (None if partial else ROOT / "docs"), console)
