@@ -51,6 +51,7 @@ run: install  ## start the demo: a proxy on port 25565 with two small backends
 	$(BIN)/mcproxy-server demo
 
 test: lint $(NODE_MODULES)/.installed $(MINESTOM:=/.built)  ## build, lint, and run all tests, on every Python there is
+	@tools/need strace=strace valgrind=valgrind
 	$(BIN)/python -m pytest
 	$(BIN)/python tools/every-python
 
@@ -61,6 +62,14 @@ lint: $(VENV)/.test  ## check style, types, and the stubs of the compiled module
 	cython-lint mcproxy
 	mypy
 	python -m mypy.stubtest mcproxy._speedups --allowlist tools/stubtest.allow
+
+$(VENV)/.bench: $(VENV)/.built
+	$(PIP) install --no-build-isolation -e '.[server,bench]'
+	@touch $@
+
+bench: $(VENV)/.bench  ## measure beside other programs; write docs/benchmarks.md
+	@tools/need haproxy=haproxy
+	$(BIN)/python -m benchmarks.run
 
 clean:  ## remove what was built
 	rm -rf build $(VENV) *.egg-info
