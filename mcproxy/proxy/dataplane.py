@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -123,10 +124,8 @@ class DataPlane:
         """Accept no more, give open sessions ``drain`` seconds to end, then end them."""
         self._plane.leave()
         if self._plane.running:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), drain)
-            except TimeoutError:
-                pass
         self._timer.cancel()
         self._loop.remove_reader(self._plane.fileno())
         await asyncio.to_thread(self._plane.close)

@@ -44,10 +44,10 @@ RouteHook: TypeAlias = Callable[[Session], Answer | Awaitable[Answer]]
 """Returns the name of a configured server, a `Server` of its own, or None: an unknown host."""
 
 StatusHook: TypeAlias = Callable[
-    [Session, dict[str, Any]], dict[str, Any] | None | Awaitable[dict[str, Any] | None]
+    [Session, dict[str, Any]], dict[str, Any] | Awaitable[dict[str, Any] | None] | None
 ]
 """Gets the status object that would be sent; returns the one to send, or None to say nothing."""
 
 Text: TypeAlias = str | dict[str, Any]
-LoginHook: TypeAlias = Callable[[Session], Text | None | Awaitable[Text | None]]
+LoginHook: TypeAlias = Callable[[Session], Text | Awaitable[Text | None] | None]
 """Returns None to admit the player, or the text to turn them away with."""

@@ -24,7 +24,7 @@ PLANE, WIRE, MATCH, BUFFERS, ATOMIC = COMPILED = tuple(
 # The parts of the code base, and for each the parts that it may import besides itself.
 ALLOWED = {
     "mcproxy_server": ("mcproxy.proxy", "mcproxy.minecraft", "mcproxy"),
-    "mcproxy": ("mcproxy.proxy", "mcproxy.minecraft"),
+    "mcproxy": ("mcproxy.proxy", "mcproxy.minecraft", WIRE, MATCH, BUFFERS),
     "mcproxy.proxy": ("mcproxy.minecraft", *COMPILED),
     "mcproxy.minecraft": COMPILED,
     PLANE: (WIRE, MATCH, BUFFERS, ATOMIC),
