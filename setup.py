@@ -24,6 +24,7 @@ LINUX_ONLY = ("mcproxy/_speedups/plane/",)
 LIBRARIES = {"mcproxy/_speedups/wire/deflate.pyx": ["z"]}
 
 compile_args = ["-std=gnu11", "-Wall", "-Wno-unused-function", "-fvisibility=hidden"]
+compile_args.append("-Wno-sign-compare")  # Cython's range() over mixed integers
 compile_args += ["-O0", "-g"] if DEBUG else ["-O2", "-g1"]
 link_args: list[str] = []
 if SANITIZE:

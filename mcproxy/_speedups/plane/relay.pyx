@@ -80,9 +80,10 @@ cdef bint direction(session* s, side* source, side* target, bint* more) noexcept
     if target.broken:
         relay_drop(s, target)
     elif target.held == NULL and target.piped == 0:
-        if source.ended and not target.shut:
-            target.shut = True
-            shutdown(target.fd, SHUT_WR)
+        if source.ended:
+            if not target.shut and not target.ended:    # where both have ended, close follows
+                target.shut = True
+                shutdown(target.fd, SHUT_WR)
         elif source.readable and not source.ended:
             more[0] = True
     elif target.writable and target.held == NULL:

@@ -78,6 +78,7 @@ from mcproxy._speedups.plane.routes cimport route_hit, route_lookup
 from mcproxy._speedups.plane.states cimport *
 from mcproxy._speedups.plane.status cimport status_find, status_key, status_leave, status_wait
 from mcproxy._speedups.plane.system cimport *
+from mcproxy._speedups.plane.tags cimport TAG_BACKEND, TAG_BITS, TAG_LISTENER
 from mcproxy._speedups.plane.wheel cimport wheel_clear, wheel_set
 from mcproxy._speedups.wire.handshake cimport (
     HANDSHAKE_BAD_INTENT,
@@ -123,7 +124,6 @@ cdef enum:
     FRAME_INCOMPLETE = 0
     FRAME_MALFORMED = -1
     FRAME_OVERSIZED = -2
-    TAG_BACKEND = 1             # in epoll's data, beside the session's address
 
 
 cdef inline void move(session* s, int after) noexcept nogil:
@@ -162,10 +162,10 @@ cdef void sessions_accept(worker* w, listener* l) noexcept nogil:
 
 cdef void pause_accepting(worker* w, int error) noexcept nogil:
     # The connections wait in the kernel's queue; the worker's loop tries again.
-    cdef int i
+    cdef uint64_t i
     for i in range(LISTENERS_MOST):
         if w.listeners[i].open:
-            mcp_epoll_change(w.epoll, w.listeners[i].fd, 0, 0)
+            mcp_epoll_change(w.epoll, w.listeners[i].fd, 0, i << TAG_BITS | TAG_LISTENER)
     w.paused_until_ms = w.now_ms + PAUSE_MS
     if not w.pause_told:
         w.pause_told = True
@@ -687,6 +687,7 @@ cdef void session_command(worker* w, command* c) noexcept nogil:
         session_end(s, REASON_HOOK)
     else:
         say(s, <blob*>c.thing, REASON_HOOK)
+    client_readable(s)              # nothing was read while Python was deciding
 
 
 # ---- Status. ----

@@ -56,15 +56,15 @@ from mcproxy._speedups.plane.session cimport (
 from mcproxy._speedups.plane.states cimport STATE_FREE
 from mcproxy._speedups.plane.status cimport status_forget
 from mcproxy._speedups.plane.system cimport *
+from mcproxy._speedups.plane.tags cimport (
+    TAG_BACKEND,
+    TAG_BITS,
+    TAG_CLIENT,
+    TAG_COMMANDS,
+    TAG_LISTENER,
+    TAG_MASK,
+)
 from mcproxy._speedups.plane.wheel cimport wheel_due, wheel_wait
-
-cdef enum:
-    # epoll's data is a session's address, whose two lowest bits are free, or one of these.
-    TAG_BACKEND = 1
-    TAG_LISTENER = 2            # the index of the listener above the tag
-    TAG_COMMANDS = 3
-    TAG_MASK = 3
-
 
 # ---- Birth and death. ----
 
@@ -171,13 +171,13 @@ cdef inline int patience(worker* w) noexcept nogil:
 
 cdef inline void dispatch(worker* w, uint64_t data, unsigned int events) noexcept nogil:
     cdef uint64_t tag = data & TAG_MASK
-    if tag == 0:
+    if tag == TAG_CLIENT:
         session_client_event(<session*>data, events)
     elif tag == TAG_BACKEND:
         session_backend_event(<session*>(data & ~<uint64_t>TAG_MASK), events)
     elif tag == TAG_LISTENER:
-        if w.listeners[data >> 2].open:
-            sessions_accept(w, &w.listeners[data >> 2])
+        if w.listeners[data >> TAG_BITS].open:
+            sessions_accept(w, &w.listeners[data >> TAG_BITS])
     else:
         carry_out(w)
 
@@ -244,7 +244,7 @@ cdef void add_listener(worker* w, int fd) noexcept nogil:
             continue
         if getsockname(fd, <sockaddr*>&name, &length) < 0:
             break
-        if mcp_epoll_add(w.epoll, fd, EPOLLIN, i << 2 | TAG_LISTENER) < 0:
+        if mcp_epoll_add(w.epoll, fd, EPOLLIN, i << TAG_BITS | TAG_LISTENER) < 0:
             break
         mcp_unpack(&name, l.address, &l.port)
         l.any_address = is_any(l.address)
@@ -284,7 +284,7 @@ cdef void accept_again(worker* w) noexcept nogil:
     w.paused_until_ms = 0
     for i in range(LISTENERS_MOST):
         if w.listeners[i].open:
-            mcp_epoll_change(w.epoll, w.listeners[i].fd, EPOLLIN, i << 2 | TAG_LISTENER)
+            mcp_epoll_change(w.epoll, w.listeners[i].fd, EPOLLIN, i << TAG_BITS | TAG_LISTENER)
 
 
 # ---- Commands. ----
