@@ -97,6 +97,7 @@ cdef class Storage:
 
 
 @cython.final
+@cython.no_gc
 @cython.freelist(64)
 cdef class Frame:
     """One packet, from its id on, borrowed from a splitter until the next ``feed``.

@@ -1,0 +1,1 @@
+# No Python names: the C interface is in the .pxd.
