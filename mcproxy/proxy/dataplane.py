@@ -63,7 +63,7 @@ class DataPlane:
         self, snapshot: Snapshot, on_event: Callable[[Event], None], *, workers: int = 0
     ) -> None:
         """Start the workers; nothing is listened on yet."""
-        self._plane = _engine().Plane(workers or len(os.sched_getaffinity(0)), snapshot)
+        self._plane: Plane = _engine().Plane(workers or len(os.sched_getaffinity(0)), snapshot)
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._applied: dict[int, tuple[int, asyncio.Future[None]]] = {}

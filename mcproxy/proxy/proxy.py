@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import ipaddress
 import logging
@@ -15,13 +16,14 @@ from uuid import UUID
 
 from mcproxy._speedups.match.prefixes import PrefixSet
 from mcproxy._speedups.wire.frames import join_frame
-from mcproxy.errors import ConfigurationError, McproxyError
+from mcproxy.errors import ConfigurationError, McproxyError, ProtocolError
 from mcproxy.minecraft.handshake import clean_host
 from mcproxy.minecraft.legacy import LegacyKind, encode_kick, reply_from_status
 from mcproxy.minecraft.login import disconnect
 from mcproxy.minecraft.packets import State
 from mcproxy.minecraft.status import encode_response
 from mcproxy.minecraft.versions import KNOWN
+from mcproxy.proxy.address import parse_address
 from mcproxy.proxy.dataplane import DataPlane, Snapshot
 from mcproxy.proxy.events import (
     AcceptPaused,
@@ -37,7 +39,7 @@ from mcproxy.proxy.events import (
 from mcproxy.proxy.hooks import LoginHook, RouteHook, Session, StatusHook
 from mcproxy.proxy.model import Filters, Mode, Server, Settings
 from mcproxy.proxy.query import query_status
-from mcproxy.proxy.resolve import Resolver, parse_address
+from mcproxy.proxy.resolve import Resolver
 from mcproxy.proxy.router import Router, parse_listen
 from mcproxy.proxy.status_cache import LEGACY_PROTOCOL, StatusAnswer, StatusCache
 
@@ -92,6 +94,7 @@ class Proxy:
         self._login_hook = on_login
         self._resolver = resolver or Resolver()
         self._cache = StatusCache(settings.status, self._query)
+        _check_motds(settings, self._cache)
         self._endpoints: dict[str, tuple[Address, ...]] = {}
         self._ids: dict[str, int] = {}
         self._by_id: dict[int, Server] = {}
@@ -161,11 +164,12 @@ class Proxy:
 
         The number of workers is the one thing that needs a restart.
         """
-        router, binds, filters = (
-            Router(settings.servers, settings.default),
-            _binds(settings),
-            _prefixes(settings.filters),
-        )
+        router, binds = Router(settings.servers, settings.default), _binds(settings)
+        _check_motds(settings, self._cache)
+        # Long lists take a while to read, and logins need this loop meanwhile.
+        filters = await asyncio.to_thread(_prefixes, settings.filters)
+        for server in settings.servers:
+            await asyncio.to_thread(_prefixes, server.filters)
         async with self._applying:
             plane = self._running()
             if settings.workers != self._settings.workers:
@@ -173,8 +177,6 @@ class Proxy:
                     f"workers: {settings.workers} instead of {self._settings.workers} "
                     "needs a restart of the proxy"
                 )
-            for server in settings.servers:
-                _prefixes(server.filters)
             await self._resolve_all(settings)
             await plane.listen(binds)
             self._filters, self._router, self._binds = filters, router, binds
@@ -520,12 +522,28 @@ def _login_disconnect(text: str | dict[str, Any]) -> bytes:
     return join_frame(disconnect(KNOWN[-1], State.LOGIN, text))
 
 
+@functools.lru_cache(maxsize=256)
 def _prefixes(filters: Filters) -> tuple[PrefixSet | None, PrefixSet | None]:
     """(who is admitted, who is refused); None: no such list."""
     return (
         PrefixSet(filters.whitelist) if filters.whitelist else None,
         PrefixSet(filters.blacklist) if filters.blacklist else None,
     )
+
+
+def _check_motds(settings: Settings, cache: StatusCache) -> None:
+    """Raises `ConfigurationError` for a MOTD that no client would read."""
+    motds = [("motd_unknown", settings.motd_unknown)]
+    for server in settings.servers:
+        motds += [
+            (f"{server.name}: motd_{state}", getattr(server, f"motd_{state}"))
+            for state in ("online", "offline", "starting")
+        ]
+    for where, motd in motds:
+        try:
+            cache.unknown(motd, KNOWN[-1])
+        except ProtocolError as error:
+            raise ConfigurationError(f"{where}: {error}") from error
 
 
 def _binds(settings: Settings) -> tuple[Address, ...]:
