@@ -150,10 +150,9 @@ def run(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _Socket = None) -
     or, if there is a mistake, nothing, and open sessions never notice. SIGTERM and SIGINT
     (Ctrl-C) let open sessions end, for `timeouts.drain` at most; a second one ends at once.
     """
+    configuration = _load(config, socket)
     from mcproxy_server.app import Application, StartError
     from mcproxy_server.app import run as run_loop
-
-    configuration = _load(config, socket)
 
     async def serve() -> None:
         await Application(configuration, socket).run()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import logging
 import os
 import socket
 import stat
@@ -103,6 +104,10 @@ class ControlServer:
             return {"ok": True, "result": await command(request)}
         except ControlError as error:
             return {"ok": False, "error": str(error)}
+        except Exception:
+            # A fault in one command must not end the socket that people would look into it with.
+            logging.getLogger(__name__).exception("the command %s failed", name)
+            return {"ok": False, "error": f"the command {name} failed; the log says why"}
 
 
 def ask(path: Path, command: str, *, timeout: float = 10.0, **arguments: Any) -> Any:

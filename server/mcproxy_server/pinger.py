@@ -1,0 +1,43 @@
+"""Ask a Minecraft server for its status, for the command `ping`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from mcproxy.proxy.query import ping_server
+
+from mcproxy.errors import McproxyError
+from mcproxy.proxy.resolve import parse_address
+
+__all__ = ["NoAnswer", "ping"]
+
+
+class NoAnswer(Exception):
+    """Why there is no status, in one line."""
+
+
+def ping(address: str, timeout: float) -> dict[str, Any]:
+    """The status of the server at ``address``; each attempt may take ``timeout`` seconds.
+
+    Raises `NoAnswer`.
+    """
+    try:
+        host, port = parse_address(address)
+        result = asyncio.run(ping_server(host, port, timeout=timeout))
+    except McproxyError as error:
+        raise NoAnswer(f"{address}: {error}") from None
+    ip, number = result.endpoint
+    return {
+        "motd": result.motd,
+        "online": result.online,
+        "max": result.max_players,
+        "sample": list(result.sample),
+        "version": result.version,
+        "protocol": result.protocol,
+        "latency_ms": round(result.latency, 3),
+        "favicon": result.favicon,
+        "kind": result.kind,
+        "address": f"[{ip}]:{number}" if ":" in ip else f"{ip}:{number}",
+        "raw": result.raw,
+    }
