@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,14 +17,13 @@ from mcproxy.proxy import Proxy
 from mcproxy_server import answers
 from mcproxy_server.config import Configuration, ConfigurationProblems, load
 from mcproxy_server.control import ControlError, ControlServer
+from mcproxy_server.watch import changes, fingerprint
 
 if TYPE_CHECKING:
+    from mcproxy.proxy.events import ProxyEvent
     from mcproxy_server.events import EventLog
 
 __all__ = ["Application", "StartError", "run"]
-
-_SETTLE = 200
-"""Milliseconds without a change before changed files are read: editors write in steps."""
 
 
 class StartError(Exception):
@@ -35,12 +34,20 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
     """Run ``main`` on uvloop until it ends."""
     import uvloop
 
+    _allow_descriptors()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_await(main))
 
 
 async def _await(main: Callable[[], Awaitable[None]]) -> None:
     await main()
+
+
+def _allow_descriptors() -> None:
+    """Raise the soft limit on open files, which is small by tradition, to the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Application:
@@ -53,6 +60,10 @@ class Application:
         self._socket = socket
         self._control = self._make_control(configuration.control_socket)
         self._log: EventLog | None = None
+        self._files = configuration.files
+        self._seen = fingerprint(self._files)
+        self._early: list[ProxyEvent] = []
+        self._end_early = self.proxy.subscribe(self._early.append)
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -92,7 +103,11 @@ class Application:
         """
         async with self._reloading:
             path = self.configuration.path
-            new = await asyncio.to_thread(load, path, self._socket)
+            try:
+                new = await asyncio.to_thread(load, path, self._socket)
+            except ConfigurationProblems as error:
+                self._files = tuple({*self._files, *error.files})
+                raise
             control = None
             if new.control_socket != self.configuration.control_socket:
                 control = self._make_control(new.control_socket)
@@ -102,11 +117,11 @@ class Application:
             except (McproxyError, OSError) as error:
                 if control is not None:
                     await control.close()
-                raise ControlError(f"{path}: {_sentence(error)}") from error
+                raise ControlError(f"{path}: {error}") from error
             if control is not None:
                 self._control, old = control, self._control
                 await old.close()
-            self.configuration = new
+            self.configuration, self._files = new, new.files
             if self._log is not None:
                 self._log.configure(new.log)
             return f"{path}: {answers.count(len(new.settings.servers), 'server')} in force"
@@ -120,19 +135,18 @@ class Application:
             await self.proxy.start()
         except (McproxyError, OSError) as error:
             await self._control.close()
-            raise StartError(_sentence(error)) from None
+            raise StartError(str(error)) from None
 
     def _begin_log(self) -> None:
-        # Later than the first accepted connection, so that nobody waits for its import.
+        # Not before the proxy listens, so that nobody waits for its import.
         from mcproxy_server.events import EventLog
 
-        self._log = EventLog(self.proxy, self.configuration.log)
+        self._end_early()
+        self._log = EventLog(self.proxy, self.configuration.log, self._early)
         self._spawn(self._log.run())
 
     async def _watch(self) -> None:
-        from mcproxy_server.watch import changes
-
-        async for _ in changes(lambda: self.configuration, self._stopping, settle=_SETTLE):
+        async for _ in changes(lambda: self._files, self._seen, self._stopping):
             await self._reload_and_say("the configuration changed")
 
     def _reload_soon(self) -> None:
@@ -154,7 +168,8 @@ class Application:
     async def _finish(self) -> None:
         if self._log is not None and self._stopping.is_set():
             drain = self.configuration.settings.timeouts.drain
-            self._log.say("info", "stopping", open=len(self.proxy.sessions()), drain=drain)
+            open_now = self.proxy.counters()["open"]
+            self._log.say("info", "stopping", open=open_now, drain=f"{drain:g}s")
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -207,18 +222,3 @@ class Application:
 
 def _joined(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _sentence(error: Exception) -> str:
-    """What went wrong with an address or a setting, and what to do."""
-    if not isinstance(error, OSError):
-        return str(error)
-    place = f" on {error.filename}" if error.filename else ""
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"cannot listen{place}: the port is taken by another program"
-        case errno.EACCES:
-            return f"cannot listen{place}: ports below 1024 need root or CAP_NET_BIND_SERVICE"
-        case errno.EADDRNOTAVAIL:
-            return f"cannot listen{place}: this machine does not have that address"
-    return f"cannot start: {error.strerror or error}"

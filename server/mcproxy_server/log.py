@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
@@ -14,10 +14,12 @@ import structlog
 if TYPE_CHECKING:
     from mcproxy_server.config.schema import Log
 
-__all__ = ["RefusalLimiter", "configure"]
+__all__ = ["LineLimiter", "RepeatLimiter", "configure"]
 
-LINES_PER_SECOND = 10
 SUMMARY_EVERY = 10.0
+REPEAT_EVERY = 60.0
+TROUBLES_MOST = 1024
+"""Kinds of trouble that are remembered; beyond it the one met longest ago is forgotten."""
 
 
 def configure(options: Log, stream: TextIO | None = None) -> None:
@@ -72,24 +74,24 @@ class _Forward(logging.Handler):
         )
 
 
-class RefusalLimiter:
-    """Which refusals get a line of their own.
+class LineLimiter:
+    """Which lines of a kind that peers can cause are written.
 
-    All kinds together get at most `LINES_PER_SECOND` in any second; the rest is counted by
-    reason and comes out as one line every `SUMMARY_EVERY` seconds.
+    At most ``per_second`` in any second; the rest is counted by reason and comes out as one
+    line every `SUMMARY_EVERY` seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` gives seconds and never goes back."""
         self._clock = clock
-        self._written: deque[float] = deque(maxlen=LINES_PER_SECOND)
+        self._written: deque[float] = deque(maxlen=per_second)
         self._left_out: Counter[str] = Counter()
         self._since = 0.0
 
     def admit(self, reason: str) -> bool:
-        """Whether a refusal for ``reason`` may be written now; otherwise it is counted."""
+        """Whether a line for ``reason`` may be written now; otherwise it is counted."""
         now = self._clock()
-        full = len(self._written) == LINES_PER_SECOND
+        full = len(self._written) == self._written.maxlen
         if full and now - self._written[0] < 1.0:
             if not self._left_out:
                 self._since = now
@@ -107,3 +109,24 @@ class RefusalLimiter:
         counts = dict(self._left_out.most_common())
         self._left_out.clear()
         return counts
+
+
+class RepeatLimiter:
+    """Which lines about a trouble that lasts are written: one a minute for each trouble."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` gives seconds and never goes back."""
+        self._clock = clock
+        self._known: dict[Hashable, tuple[float, int]] = {}
+
+    def admit(self, trouble: Hashable) -> int:
+        """How often ``trouble`` came since its last line, if it may have one now; otherwise 0."""
+        now = self._clock()
+        written, left_out = self._known.pop(trouble, (-REPEAT_EVERY, 0))
+        if now - written < REPEAT_EVERY:
+            self._known[trouble] = (written, left_out + 1)
+            return 0
+        while len(self._known) >= TROUBLES_MOST:
+            self._known.pop(next(iter(self._known)))
+        self._known[trouble] = (now, 0)
+        return left_out + 1

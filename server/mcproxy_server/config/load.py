@@ -42,9 +42,9 @@ class Configuration:
     settings: Settings
     log: Log
     control_socket: Path
-    servers_dir: Path | None
     files: tuple[Path, ...]
-    """Every file that was read: a change of one of them asks for a reload."""
+    """Everything that was read, the folder of drop-ins included: a change of any of it asks for
+    a reload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def load(path: Path, socket: Path | None = None) -> Configuration:
     problems: list[Problem] = []
     source = Source(path, problems)
     if not source.readable:
-        raise ConfigurationProblems(problems)
+        raise ConfigurationProblems(problems, [path])
     # Only required keys make a table incomplete, and the top has none.
     top = {key: value for key, value in source.data.items() if key != "server"}
     root = read_table(source, (), top, Root) or Root()
@@ -78,13 +78,13 @@ def load(path: Path, socket: Path | None = None) -> Configuration:
     entries = list(_main_entries(source, source.data.get("server", [])))
     folder = source.beside(root.servers_dir) if root.servers_dir is not None else None
     if folder is not None:
+        files.append(folder)
         for drop_in in _drop_ins(source, folder):
             files.append(drop_in.path)
             entries.append(_drop_in_entry(drop_in))
     _check_names(source, root, entries)
     _check_unique(entries, "domains", parse_pattern)
     _check_unique(entries, "listen", parse_listen)
-    _check_covered(root, entries)
     motd_unknown = _motd(source, ("motd", "unknown"), root.motd.unknown, files)
     servers = [_server(entry, entry.table, files) for entry in entries if entry.table]
     control_socket = _control_socket(source, root, socket)
@@ -92,8 +92,8 @@ def load(path: Path, socket: Path | None = None) -> Configuration:
     if not problems:
         _check_router(source, settings)
     if problems:
-        raise ConfigurationProblems(problems)
-    return Configuration(path, settings, root.log, control_socket, folder, tuple(files))
+        raise ConfigurationProblems(problems, files)
+    return Configuration(path, settings, root.log, control_socket, tuple(files))
 
 
 def _main_entries(source: Source, tables: object) -> Iterator[_Entry]:
@@ -170,25 +170,6 @@ def _check_unique(entries: list[_Entry], key: str, parse: Callable[[str], Hashab
                     path,
                     f'"{text}" leads to server "{first.name}" already '
                     f'({first.source.place(first_path)}) and cannot lead to "{entry.name}" too',
-                )
-
-
-def _check_covered(root: Root, entries: list[_Entry]) -> None:
-    """A server can only be reached through a local address that `bind` opens."""
-    any_address = {"0.0.0.0", "[::]"}
-    bound = [bind.rpartition(":") for bind in root.bind]
-    for entry in entries:
-        for index, listen in enumerate(entry.table.listen if entry.table else ()):
-            host, port = parse_listen(listen)
-            host = f"[{host}]" if ":" in host else host
-            if not any(
-                (port is None or port == int(bound_port))
-                and (bound_host == host or {bound_host, host} & any_address)
-                for bound_host, _, bound_port in bound
-            ):
-                entry.source.problem(
-                    (*entry.path, "listen", index),
-                    f'`bind` does not open "{listen}"; it has {", ".join(root.bind)}',
                 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mcproxy_server.config.locate import KeyPath
 
@@ -28,13 +29,17 @@ class Problem:
 
 
 class ConfigurationProblems(Exception):
-    """A configuration that cannot be used; ``problems`` names every mistake in it."""
+    """A configuration that cannot be used; ``problems`` names every mistake in it.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    ``files`` were looked at: when one of them changes, it is worth another try.
+    """
+
+    def __init__(self, problems: Sequence[Problem], files: Iterable[Path]) -> None:
         """Say all of ``problems``, a line each, in the order of the files."""
-        files = list(dict.fromkeys(problem.file for problem in problems))
+        self.files = tuple(files)
+        order = list(dict.fromkeys(problem.file for problem in problems))
         self.problems = tuple(
-            sorted(problems, key=lambda each: (files.index(each.file), each.line or 0))
+            sorted(problems, key=lambda each: (order.index(each.file), each.line or 0))
         )
         super().__init__("\n".join(str(problem) for problem in self.problems))
 

@@ -208,7 +208,8 @@ class ServerTable(Table, kw_only=True, frozen=True):
         tuple[Listen, ...],
         Meta(
             description="Local addresses whose connections belong here when no host name "
-            "decides: for clients that type a bare IP address. Each must be covered by `bind`.",
+            "decides: for clients that type a bare IP address. What `bind` does not open is "
+            "opened too.",
             examples=['["192.0.2.1:25566"]'],
         ),
     ] = ()

@@ -228,13 +228,11 @@ addresses = ["10.0.0.1"]
         assert '"lobby" already (mcproxy.toml:6)' in mistake
         assert '"b" too' in mistake
 
-    def test_a_local_address_that_is_not_open(self) -> None:
-        (mistake,) = mistakes('bind = ["127.0.0.1:25565"]' + SERVER + 'listen = ["127.0.0.1:1"]')
-        assert "server[0].listen[0]: `bind` does not open" in mistake
-
-    @pytest.mark.parametrize("listen", ["127.0.0.1:25565", "0.0.0.0:25565", "127.0.0.1"])
-    def test_but_not_one_that_is(self, listen: str) -> None:  # M-04
-        assert read('bind = ["127.0.0.1:25565"]' + SERVER + f'listen = ["{listen}"]')
+    def test_a_local_address_of_two_servers_with_both_names(self) -> None:  # M-04
+        second = SERVER.replace("lobby", "survival")
+        (mistake,) = mistakes(f'{SERVER}listen = ["127.0.0.1:1"]\n{second}listen = ["127.0.0.1:1"]')
+        assert mistake.startswith("mcproxy.toml:10: server[1].listen[0]: ")
+        assert '"lobby" already (mcproxy.toml:5)' in mistake
 
     def test_two_servers_of_one_name(self) -> None:
         assert mistakes(SERVER + SERVER) == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcproxy_server.log import RefusalLimiter
+from mcproxy_server.log import LineLimiter, RepeatLimiter
 
 
 class Clock:
@@ -21,18 +21,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def limiter(clock: Clock) -> RefusalLimiter:
-    return RefusalLimiter(clock)
+def limiter(clock: Clock) -> LineLimiter:
+    return LineLimiter(10, clock)
 
 
-def test_ten_lines_of_all_kinds_in_a_second(limiter: RefusalLimiter) -> None:
+def test_ten_lines_of_all_kinds_in_a_second(limiter: LineLimiter) -> None:
     assert [limiter.admit(f"reason {number % 3}") for number in range(25)] == (
         [True] * 10 + [False] * 15
     )
 
 
 def test_the_second_slides_so_that_its_turn_gives_no_more(
-    limiter: RefusalLimiter, clock: Clock
+    limiter: LineLimiter, clock: Clock
 ) -> None:
     clock.now = 100.9
     assert sum(limiter.admit("silent") for _ in range(20)) == 10
@@ -43,7 +43,7 @@ def test_the_second_slides_so_that_its_turn_gives_no_more(
 
 
 def test_the_rest_is_summed_up_by_reason_after_ten_seconds(
-    limiter: RefusalLimiter, clock: Clock
+    limiter: LineLimiter, clock: Clock
 ) -> None:
     for _ in range(10):
         limiter.admit("filtered")
@@ -57,7 +57,7 @@ def test_the_rest_is_summed_up_by_reason_after_ten_seconds(
 
 
 def test_ten_seconds_of_attack_are_at_most_a_hundred_lines_and_one(
-    limiter: RefusalLimiter, clock: Clock
+    limiter: LineLimiter, clock: Clock
 ) -> None:
     lines = summaries = 0
     for _ in range(10_000):
@@ -68,13 +68,34 @@ def test_ten_seconds_of_attack_are_at_most_a_hundred_lines_and_one(
     assert summaries <= 1
 
 
-def test_nothing_left_out_gives_no_summary(limiter: RefusalLimiter, clock: Clock) -> None:
+def test_nothing_left_out_gives_no_summary(limiter: LineLimiter, clock: Clock) -> None:
     limiter.admit("filtered")
     clock.now += 60
     assert limiter.summary() is None
 
 
-def test_at_the_end_the_rest_is_told_at_once(limiter: RefusalLimiter) -> None:
+def test_at_the_end_the_rest_is_told_at_once(limiter: LineLimiter) -> None:
     for _ in range(12):
         limiter.admit("filtered")
     assert limiter.summary(final=True) == {"filtered": 2}
+
+
+class TestATroubleThatLasts:
+    def test_has_a_line_a_minute_with_how_often_it_came(self, clock: Clock) -> None:
+        limiter = RepeatLimiter(clock)
+        assert [limiter.admit("backend down") for _ in range(4)] == [1, 0, 0, 0]
+        clock.now += 60
+        assert limiter.admit("backend down") == 4
+        clock.now += 60
+        assert limiter.admit("backend down") == 1
+
+    def test_does_not_hide_another(self, clock: Clock) -> None:
+        limiter = RepeatLimiter(clock)
+        assert [limiter.admit(name) for name in ("a", "b", "a")] == [1, 1, 0]
+
+    def test_is_remembered_among_a_bounded_number(self, clock: Clock) -> None:
+        limiter = RepeatLimiter(clock)
+        for number in range(5000):
+            limiter.admit(number)
+        assert limiter.admit(4999) == 0
+        assert limiter.admit(0) == 1
