@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcproxy.errors import ProtocolError
+from mcproxy.minecraft import versions
 from mcproxy.minecraft.connection import (
     LegacyLoginReceived,
     LegacyPingReceived,
@@ -21,9 +23,6 @@ from mcproxy.minecraft.connection import (
     ServerConnection,
     StatusRequested,
 )
-
-from mcproxy.errors import ProtocolError
-from mcproxy.minecraft import versions
 from mcproxy.minecraft.status import build_status
 from mcproxy_server import pixels
 from mcproxy_server.app import Application, StartError

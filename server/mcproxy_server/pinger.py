@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from mcproxy.proxy.query import ping_server
-
 from mcproxy.errors import McproxyError
+from mcproxy.proxy.query import ping_server
 from mcproxy.proxy.resolve import parse_address
 
 __all__ = ["NoAnswer", "ping"]

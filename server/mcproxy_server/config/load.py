@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,16 @@ from mcproxy.proxy.router import Router, parse_listen, parse_pattern
 from mcproxy_server.config.icon import read_icon
 from mcproxy_server.config.locate import KeyPath
 from mcproxy_server.config.problems import ConfigurationProblems, Problem, nearest
-from mcproxy_server.config.schema import AddressTable, IpFilter, Log, MotdTable, Root, ServerTable
+from mcproxy_server.config.schema import (
+    AddressTable,
+    IpFilter,
+    Log,
+    MotdTable,
+    Root,
+    ServerTable,
+    StatusCache,
+    TimeoutTable,
+)
 from mcproxy_server.config.source import Source
 from mcproxy_server.config.tables import read_table
 from mcproxy_server.config.values import describe
@@ -181,10 +190,11 @@ def _server(entry: _Entry, table: ServerTable, files: list[Path]) -> Server:
     return Server(
         name=table.name,
         addresses=tuple(
-            each.address if isinstance(each, AddressTable) else each for each in table.addresses
+            str(each.address if isinstance(each, AddressTable) else each)
+            for each in table.addresses
         ),
-        domains=table.domains,
-        listen=table.listen,
+        domains=_plain(table.domains),
+        listen=_plain(table.listen),
         mode=Mode(table.proxy_mode),
         motd_online=motd("online"),
         motd_offline=motd("offline"),
@@ -211,7 +221,12 @@ def _motd(source: Source, path: KeyPath, table: MotdTable, files: list[Path]) ->
 
 
 def _filters(table: IpFilter) -> Filters:
-    return Filters(whitelist=table.whitelist, blacklist=table.blacklist)
+    return Filters(whitelist=_plain(table.whitelist), blacklist=_plain(table.blacklist))
+
+
+def _plain(texts: Iterable[str]) -> tuple[str, ...]:
+    """Compiled code takes ``str`` itself, no subclass of it."""
+    return tuple(str(text) for text in texts)
 
 
 def _control_socket(source: Source, root: Root, override: Path | None) -> Path:
@@ -232,19 +247,22 @@ def _control_socket(source: Source, root: Root, override: Path | None) -> Path:
 
 
 def _settings(root: Root, servers: list[Server], motd_unknown: Motd | None) -> Settings:
-    timeouts, cache = root.timeouts, root.status_cache
     return Settings(
-        bind=root.bind,
+        bind=_plain(root.bind),
         servers=tuple(servers),
         default=root.default,
         motd_unknown=motd_unknown,
         unknown_message=root.unknown_message,
         workers=root.workers,
         max_connections=root.max_connections,
-        timeouts=Timeouts(timeouts.connect, timeouts.handshake, timeouts.idle, timeouts.drain),
-        status=StatusPolicy(cache.ttl, cache.max_stale, cache.negative_ttl),
+        timeouts=Timeouts(**_seconds(root.timeouts)),
+        status=StatusPolicy(**_seconds(root.status_cache)),
         filters=_filters(root.ip_filter),
     )
+
+
+def _seconds(table: TimeoutTable | StatusCache) -> dict[str, float]:
+    return {name: float(value) for name, value in msgspec.structs.asdict(table).items()}
 
 
 def _check_router(source: Source, settings: Settings) -> None:

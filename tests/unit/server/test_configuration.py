@@ -98,6 +98,8 @@ class TestWhatIsRead:
         assert (configuration.log.level, configuration.log.format) == ("debug", "json")
         assert configuration.control_socket == Path("run/control.sock")
         (server,) = settings.servers
+        # Compiled code takes no subclasses.
+        assert {type(text) for text in (*server.domains, *server.addresses)} == {str}
         assert server.domains == ("survival.example.com", "*.creative.example.com")
         assert server.addresses == ("10.0.0.5:25565", "backup.example.com")
         assert server.listen == ("127.0.0.1:25570",)
