@@ -14,17 +14,16 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
-
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.nameserver
-import dns.resolver
-from dns.rdtypes.IN.SRV import SRV
+from typing import TYPE_CHECKING, cast
 
 from mcproxy.errors import NameNotResolved
 from mcproxy.proxy.address import DEFAULT_PORT, Endpoint, is_literal, parse_address
+
+# dnspython takes a tenth of a second to import: only who has names to look up pays for it.
+if TYPE_CHECKING:
+    import dns.asyncresolver
+    import dns.resolver
+    from dns.rdtypes.IN.SRV import SRV
 
 __all__ = ["DEFAULT_PORT", "Endpoint", "Resolved", "Resolver", "parse_address"]
 
@@ -184,6 +183,9 @@ class Resolver:
 
     async def _ask(self, name: str, kind: str) -> dns.resolver.Answer | None:
         """The records, or None when the servers say that there are none."""
+        import dns.exception
+        import dns.resolver
+
         try:
             return await self._resolver().resolve(name, kind, search=True)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
@@ -192,6 +194,10 @@ class Resolver:
             raise NameNotResolved(f"{name} ({kind}): {error}") from error
 
     def _resolver(self) -> dns.asyncresolver.Resolver:
+        import dns.asyncresolver
+        import dns.name
+        import dns.nameserver
+
         if self._dns is None:
             if self._nameservers is None:
                 self._dns = dns.asyncresolver.Resolver()
