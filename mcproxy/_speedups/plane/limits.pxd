@@ -24,3 +24,4 @@ cdef enum:
     BLOCKS_RELAY = 16384        # most blocks of RELAY_BLOCK per worker
     SESSION_SLAB = 64
     SESSION_MOST = 1048576      # sessions of one worker
+    LOGIN_BODY_MAX = 1024       # Login Start with a signature key is 885 bytes at the most

@@ -9,6 +9,8 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp
 
 from mcproxy._speedups.buffers cimport block_pool_destroy, block_pool_init
+from mcproxy._speedups.plane.accept cimport sessions_accept
+from mcproxy._speedups.plane.answer cimport session_status
 from mcproxy._speedups.plane.layout cimport (
     LISTENERS_MOST,
     blob,
@@ -17,6 +19,7 @@ from mcproxy._speedups.plane.layout cimport (
     server_rec,
     session,
 )
+from mcproxy._speedups.plane.life cimport session_end
 from mcproxy._speedups.plane.limits cimport (
     BLOCKS_FIRST,
     BLOCKS_RELAY,
@@ -48,10 +51,7 @@ from mcproxy._speedups.plane.session cimport (
     session_client_event,
     session_command,
     session_due,
-    session_end,
-    session_status,
     session_turn,
-    sessions_accept,
 )
 from mcproxy._speedups.plane.states cimport STATE_FREE
 from mcproxy._speedups.plane.status cimport status_forget

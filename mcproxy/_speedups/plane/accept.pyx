@@ -1,0 +1,114 @@
+"""New connections: taken, filtered by address, given a session."""
+
+from libc.stdint cimport uint16_t, uint64_t, uint8_t
+from libc.string cimport memcpy
+
+from mcproxy._speedups.plane.first cimport client_readable
+from mcproxy._speedups.plane.layout cimport session, snapshot
+from mcproxy._speedups.plane.life cimport (
+    count,
+    move,
+    pause_accepting,
+    session_end,
+    session_new,
+    tell,
+    turn_away,
+)
+from mcproxy._speedups.plane.limits cimport ACCEPTS_PER_TURN
+from mcproxy._speedups.plane.reasons cimport (
+    COUNT_ACCEPTED,
+    REASON_FILTERED,
+    REASON_MAX_CONNECTIONS,
+    REASON_MEMORY,
+)
+from mcproxy._speedups.plane.ring cimport EVENT_RESUMED
+from mcproxy._speedups.plane.route cimport admitted
+from mcproxy._speedups.plane.states cimport STATE_FIRST
+from mcproxy._speedups.plane.system cimport (
+    EAGAIN,
+    EMFILE,
+    ENFILE,
+    ENOBUFS,
+    ENOMEM,
+    EPOLLET,
+    EPOLLIN,
+    EPOLLOUT,
+    EPOLLRDHUP,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    accept4,
+    getsockname,
+    mcp_add,
+    mcp_epoll_add,
+    mcp_errno,
+    mcp_unpack,
+    sockaddr,
+    sockaddr_storage,
+    socklen_t,
+)
+from mcproxy._speedups.plane.wheel cimport wheel_set
+
+
+cdef void sessions_accept(worker* w, listener* l) noexcept nogil:
+    cdef sockaddr_storage name
+    cdef socklen_t length
+    cdef int turn, fd, error
+    for turn in range(ACCEPTS_PER_TURN):
+        length = sizeof(name)
+        fd = accept4(l.fd, <sockaddr*>&name, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if fd >= 0:
+            if w.pause_told:
+                w.pause_told = False
+                tell(w, EVENT_RESUMED, 0)
+            admit(w, l, fd, &name)
+            continue
+        error = mcp_errno()
+        if error == EAGAIN:
+            return
+        if error in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+            pause_accepting(w, error)
+            return
+
+
+cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept nogil:
+    cdef snapshot* now = w.current
+    cdef uint8_t address[16]
+    cdef uint16_t port
+    cdef session* s
+    count(w, COUNT_ACCEPTED)
+    mcp_unpack(name, address, &port)
+    if not admitted(now.admit, now.refuse, address):
+        turn_away(w, fd, REASON_FILTERED, address, port)
+        return
+    if mcp_add(&w.common.open_sessions, 1) > now.max_connections > 0:
+        mcp_add(&w.common.open_sessions, -1)
+        turn_away(w, fd, REASON_MAX_CONNECTIONS, address, port)
+        return
+    s = session_new(w)
+    if s == NULL:
+        mcp_add(&w.common.open_sessions, -1)
+        turn_away(w, fd, REASON_MEMORY, address, port)
+        return
+    s.client.fd = fd
+    memcpy(s.address, address, 16)
+    s.port = port
+    learn_local(s, l)
+    move(s, STATE_FIRST)
+    wheel_set(s, w.now_ms + now.handshake_ms)
+    if mcp_epoll_add(w.epoll, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, <uint64_t>s) < 0:
+        session_end(s, REASON_MEMORY)
+        return
+    s.client.readable = True
+    s.client.writable = True
+    client_readable(s)
+
+
+cdef void learn_local(session* s, listener* l) noexcept nogil:
+    cdef sockaddr_storage name
+    cdef socklen_t length = sizeof(name)
+    if l.any_address and s.owner.current.wants_local:
+        if getsockname(s.client.fd, <sockaddr*>&name, &length) == 0:
+            mcp_unpack(&name, s.local, &s.local_port)
+            return
+    memcpy(s.local, l.address, 16)
+    s.local_port = l.port
