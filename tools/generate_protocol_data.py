@@ -1,7 +1,7 @@
 """Write mcproxy/minecraft/versions.json and packets.json from the npm package minecraft-data.
 
     npm install --no-save minecraft-data@3.117.0
-    python tools/generate_protocol_data.py node_modules/minecraft-data
+    python tools/generate_protocol_data.py node_modules/minecraft-data [FOLDER]
 
 Release numbers come from its protocolVersions.json, packet ids from the protocol.json of
 each version; what it lacks comes from packet_additions.toml, which names its sources.
@@ -126,8 +126,9 @@ def encode_packets(tables: dict[int, Tables], sources: dict[int, str], source: s
 
 
 def main() -> None:
-    """Read the package at the path given, write both files."""
+    """Read the package at the path given, write both files into the folder."""
     package = Path(sys.argv[1])
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else TARGET
     version = json.loads((package / "package.json").read_text())["version"]
     data = package / "minecraft-data" / "data"
     source = f"npm minecraft-data {version}"
@@ -155,11 +156,11 @@ def main() -> None:
     from_file = f"{source} pc/common/protocolVersions.json"
     rows = ",\n".join(json.dumps([e["minecraftVersion"], e["version"]]) for e in known)
     ranges = ",\n".join(json.dumps(row) for row in snapshot_ranges(entries))
-    (TARGET / "versions.json").write_text(
+    (target / "versions.json").write_text(
         f'{{"source": {json.dumps(from_file)},\n"releases": [\n{rows}\n],\n'
         f'"snapshots": [\n{ranges}\n]}}\n'
     )
-    (TARGET / "packets.json").write_text(encode_packets(tables, sources, source))
+    (target / "packets.json").write_text(encode_packets(tables, sources, source))
 
 
 if __name__ == "__main__":

@@ -97,6 +97,9 @@ def encode_reply(
     that the whole fits what the client reads (100 UTF-16 units for BETA, else 256).
     """
     value = component(motd)
+    for number in (online, max_players, protocol):
+        if not -(2**31) <= number < 2**31:
+            raise LocalProtocolError(f"{number} does not fit a legacy answer")
     if kind == LegacyKind.BETA:
         tail = f"§{online}§{max_players}"
         motd = _line(to_plain(value)).replace("§", "")

@@ -111,9 +111,10 @@ class Status:
 
 
 def _integer(value: object) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A 32-bit number, which is what the game has here; 3.0 is 3."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if -(2**31) <= value < 2**31 and value == int(value) else None
 
 
 def build_status(

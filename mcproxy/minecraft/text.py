@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from mcproxy._speedups.wire.nbt import decode_nbt, encode_nbt
 from mcproxy.errors import LocalProtocolError, RemoteProtocolError
 
 __all__ = [
@@ -330,7 +331,9 @@ def _nbt_part(value: object, depth: int) -> dict[str, Any]:
         if not value:
             return {"text": ""}
         first, *others = (_nbt_part(part, depth + 1) for part in value)
-        return {**first, "extra": [*first.get("extra", ()), *others]} if others else first
+        inner = first.get("extra")
+        extra = [*inner, *others] if isinstance(inner, list) else others
+        return {**first, "extra": extra} if extra else first
     if isinstance(value, bool):
         return {"text": "true" if value else "false"}
     return {"text": well_formed(str(value))}
@@ -354,14 +357,10 @@ def to_nbt(value: Component | Mapping[str, Any]) -> bytes:
 
     Raises LocalProtocolError if there is something in it that NBT cannot say.
     """
-    from mcproxy._speedups.wire import nbt
-
     plain = well_formed(value) if isinstance(value, str) else _nbt_part(value, 0)
-    return nbt.encode(plain)
+    return encode_nbt(plain)
 
 
 def from_nbt(data: bytes) -> Any:
     """A component from network NBT; RemoteProtocolError if the bytes are not exactly one tag."""
-    from mcproxy._speedups.wire import nbt
-
-    return nbt.decode(data)
+    return decode_nbt(data)

@@ -157,6 +157,12 @@ def test_a_ping_that_cannot_be_is_the_callers_mistake(arguments):
         encode_ping(*arguments)
 
 
+@pytest.mark.parametrize("kind", [LegacyKind.BETA, LegacyKind.V1_4])
+def test_a_number_that_no_client_can_read_is_the_callers_mistake(kind):
+    with pytest.raises(LocalProtocolError):
+        encode_reply(kind, "x", online=2**31, max_players=0, version_name="v")
+
+
 def test_an_answer_to_no_ping_is_the_callers_mistake():
     with pytest.raises(LocalProtocolError):
         encode_reply(LegacyKind.LOGIN, "x", online=0, max_players=0, version_name="v")

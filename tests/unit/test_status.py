@@ -91,6 +91,11 @@ def test_numbers_with_a_point_are_numbers():
     assert parse_status('{"players": {"online": 3.0, "max": 2.5}}').max_players is None
 
 
+@pytest.mark.parametrize("number", ["2147483648", "-2147483649", "1e400", "9" * 4000])
+def test_a_number_that_no_client_can_read_is_none(number):
+    assert parse_status(f'{{"players": {{"online": {number}}}}}').online is None
+
+
 def test_odd_entries_of_a_sample_are_left_out():
     status = parse_status('{"players": {"sample": [null, {"name": "a"}, 5]}}')
     assert status.sample == (("a", ""),)
