@@ -4,6 +4,7 @@ The C functions are what the data plane uses; the Python functions are thin cove
 so there is one reading of these packets.
 """
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from mcproxy._speedups.wire.cursor cimport (
@@ -260,13 +261,19 @@ def parse_handshake(body, /) -> tuple[int, str, int, int]:
 
     Raises RemoteProtocolError for anything that is not a handshake with intent 1, 2 or 3.
     """
-    cdef const uint8_t[::1] view = body
-    cdef const uint8_t* p = &view[0] if view.shape[0] else NULL
+    cdef Py_buffer view
+    cdef const uint8_t* p
     cdef handshake_t out
-    cdef int error = handshake_parse(p, p + view.shape[0], &out)
-    if error:
-        raise refusal("handshake", error)
-    return out.protocol, (<char*>out.host)[:out.host_len].decode("utf-8"), out.port, out.intent
+    cdef int error
+    PyObject_GetBuffer(body, &view, PyBUF_SIMPLE)
+    try:
+        p = <const uint8_t*>view.buf
+        error = handshake_parse(p, p + view.len, &out)
+        if error:
+            raise refusal("handshake", error)
+        return out.protocol, (<char*>out.host)[:out.host_len].decode("utf-8"), out.port, out.intent
+    finally:
+        PyBuffer_Release(&view)
 
 
 def parse_login_start(body, int32_t protocol, /) -> tuple[str, bytes | None]:
@@ -278,16 +285,22 @@ def parse_login_start(body, int32_t protocol, /) -> tuple[str, bytes | None]:
 
     Raises RemoteProtocolError for anything else.
     """
-    cdef const uint8_t[::1] view = body
-    cdef const uint8_t* p = &view[0] if view.shape[0] else NULL
+    cdef Py_buffer view
+    cdef const uint8_t* p
     cdef login_start_t out
-    cdef int error = login_start_parse(p, p + view.shape[0], protocol, &out)
-    if error:
-        raise refusal("login start", error)
-    return (
-        (<char*>out.name)[:out.name_len].decode("utf-8"),
-        (<char*>out.uuid)[:16] if out.has_uuid else None,
-    )
+    cdef int error
+    PyObject_GetBuffer(body, &view, PyBUF_SIMPLE)
+    try:
+        p = <const uint8_t*>view.buf
+        error = login_start_parse(p, p + view.len, protocol, &out)
+        if error:
+            raise refusal("login start", error)
+        return (
+            (<char*>out.name)[:out.name_len].decode("utf-8"),
+            (<char*>out.uuid)[:16] if out.has_uuid else None,
+        )
+    finally:
+        PyBuffer_Release(&view)
 
 
 def max_login_start_body(int32_t protocol, /) -> int:

@@ -3,6 +3,7 @@
 import enum
 
 cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcmp
 
 from mcproxy._speedups.wire.cursor cimport load_u16, load_u32
@@ -119,18 +120,22 @@ def probe(data, /, bint timer_expired=False) -> LegacyPing:
     Raises RemoteProtocolError if the host of a 1.6 ping is not UTF-16; nonsense behind
     ``FE 01 FA`` is kind BAD.
     """
-    cdef const uint8_t[::1] view = data
-    cdef uint32_t length = <uint32_t>min(view.shape[0], <Py_ssize_t>LEGACY_PING_MAX)
+    cdef Py_buffer view
     cdef legacy_ping_t out
-    cdef int kind = legacy_probe(&view[0] if length else NULL, length, timer_expired, &out)
+    cdef int kind
     cdef LegacyPing ping = LegacyPing.__new__(LegacyPing)
-    ping.kind = KINDS[kind - LEGACY_BAD]
-    ping.size = out.size
-    if kind == LEGACY_16:
-        try:
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        kind = legacy_probe(<const uint8_t*>view.buf, <uint32_t>min(view.len, LEGACY_PING_MAX),
+                            timer_expired, &out)
+        ping.kind = KINDS[kind - LEGACY_BAD]
+        ping.size = out.size
+        if kind == LEGACY_16:
             ping.host = (<const char*>out.host)[:2 * out.host_units].decode("utf-16-be")
-        except UnicodeDecodeError as error:
-            raise RemoteProtocolError("legacy ping: the host is not UTF-16") from error
-        ping.protocol = out.protocol
-        ping.port = out.port
+            ping.protocol = out.protocol
+            ping.port = out.port
+    except UnicodeDecodeError as error:
+        raise RemoteProtocolError("legacy ping: the host is not UTF-16") from error
+    finally:
+        PyBuffer_Release(&view)
     return ping
