@@ -20,7 +20,7 @@ __all__ = ["main"]
 _ConfigFile = Annotated[
     Path, Parameter(name=["--config", "-c"], help="The configuration.", show_default=True)
 ]
-_Socket = Annotated[
+_SocketFile = Annotated[
     Path | None,
     Parameter(
         name="--socket",
@@ -142,7 +142,7 @@ Examples:
     kill -HUP $(pidof -x mcproxy-server)    # read the configuration again, now
 """,
 )
-def run(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _Socket = None) -> None:
+def run(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _SocketFile = None) -> None:
     """Run the proxy.
 
     Prints `listening on ADDRESS` for each address once it accepts connections there; logs go
@@ -182,7 +182,7 @@ def routes(
         Parameter(help="The local address:port that the player reached, for routes by `listen`."),
     ] = None,
     config: _ConfigFile = Path("mcproxy.toml"),
-    socket: _Socket = None,
+    socket: _SocketFile = None,
     json: _Json = False,
 ) -> None:
     """Show the routes in force, or which server a host name reaches and why.
@@ -193,10 +193,9 @@ def routes(
     from mcproxy_server.control import ControlError, NotRunning, ask
 
     local = _local(via)
-    path = socket or _load(config).control_socket
     try:
         try:
-            answer = ask(path, "routes", host=host, local=local)
+            answer = ask(_socket(config, socket), "routes", host=host, local=local)
         except NotRunning as error:
             from mcproxy.proxy.router import Router
 
@@ -220,7 +219,7 @@ Examples:
 def stats(
     *,
     config: _ConfigFile = Path("mcproxy.toml"),
-    socket: _Socket = None,
+    socket: _SocketFile = None,
     json: _Json = False,
 ) -> None:
     """Show every counter of the running proxy, refusals by reason included."""
@@ -237,7 +236,7 @@ Example:
     mcproxy-server reload
 """,
 )
-def reload(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _Socket = None) -> None:
+def reload(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _SocketFile = None) -> None:
     """Make the running proxy read its configuration again.
 
     It does so by itself when a file changes; this command waits for it and shows what is wrong,
@@ -317,9 +316,17 @@ def _ask(config: Path, socket: Path | None, command: str) -> Any:
     from mcproxy_server.control import ControlError, ask
 
     try:
-        return ask(socket or _load(config).control_socket, command)
+        return ask(_socket(config, socket), command)
     except ControlError as error:
         raise Failure(str(error)) from None
+
+
+def _socket(config: Path, socket: Path | None) -> Path:
+    if socket is not None:
+        return socket
+    from mcproxy_server.config import find_control_socket
+
+    return find_control_socket(config)
 
 
 def _local(via: str | None) -> tuple[str, int] | None:

@@ -44,6 +44,8 @@ def configure(options: Log, stream: TextIO | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+    # It would tell of every change in the watched folders, and so of every line in a log there.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     root = logging.getLogger()
     root.handlers = [_Forward()]
     root.setLevel(max(level, logging.INFO))
@@ -54,6 +56,7 @@ def _renderers(json: bool, *, colors: bool) -> list[Any]:
         return [
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _important_first,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
     return [
@@ -62,6 +65,12 @@ def _renderers(json: bool, *, colors: bool) -> list[Any]:
             colors=colors, exception_formatter=structlog.dev.plain_traceback
         ),
     ]
+
+
+def _important_first(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a JSON line in the order in which people look for them."""
+    first = {key: line[key] for key in ("timestamp", "level", "event") if key in line}
+    return first | line
 
 
 class _Forward(logging.Handler):

@@ -37,7 +37,7 @@ from mcproxy_server.config.source import Source
 from mcproxy_server.config.tables import read_table
 from mcproxy_server.config.values import describe
 
-__all__ = ["Configuration", "load"]
+__all__ = ["Configuration", "find_control_socket", "load"]
 
 _LONGEST_SOCKET_PATH = 107
 """Bytes of a Unix socket's path: sun_path without its end, unix(7)."""
@@ -103,6 +103,17 @@ def load(path: Path, socket: Path | None = None) -> Configuration:
     if problems:
         raise ConfigurationProblems(problems, files)
     return Configuration(path, settings, root.log, control_socket, tuple(files))
+
+
+def find_control_socket(path: Path) -> Path:
+    """Where a proxy that runs the configuration in ``path`` is to be asked.
+
+    The file may have become wrong, or be gone, since the proxy read it.
+    """
+    source = Source(path, [])
+    control = source.data.get("control")
+    socket = control.get("socket") if isinstance(control, dict) else None
+    return _control_path(source, socket if isinstance(socket, str) and socket else None)
 
 
 def _main_entries(source: Source, tables: object) -> Iterator[_Entry]:
@@ -232,10 +243,7 @@ def _plain(texts: Iterable[str]) -> tuple[str, ...]:
 def _control_socket(source: Source, root: Root, override: Path | None) -> Path:
     if override is not None:
         return override
-    if root.control.socket is not None:
-        path = source.beside(root.control.socket)
-    else:
-        path = source.path.with_suffix(".sock")
+    path = _control_path(source, root.control.socket)
     length = len(str(path.absolute()).encode())
     if length > _LONGEST_SOCKET_PATH:
         source.problem(
@@ -244,6 +252,10 @@ def _control_socket(source: Source, root: Root, override: Path | None) -> Path:
             f"a Unix socket's path has at most {_LONGEST_SOCKET_PATH}",
         )
     return path
+
+
+def _control_path(source: Source, socket: str | None) -> Path:
+    return source.path.with_suffix(".sock") if socket is None else source.beside(socket)
 
 
 def _settings(root: Root, servers: list[Server], motd_unknown: Motd | None) -> Settings:

