@@ -1,5 +1,6 @@
 """Parts for servers: a whole `Proxy`, or its `DataPlane`, `Router` and `StatusCache`."""
 
+from mcproxy._speedups.plane.reasons import COUNTERS, REASONS, Reason
 from mcproxy.proxy.dataplane import DataPlane, Snapshot
 from mcproxy.proxy.events import (
     AcceptPaused,
@@ -18,6 +19,8 @@ from mcproxy.proxy.router import Route, Router
 from mcproxy.proxy.status_cache import StatusAnswer, StatusCache
 
 __all__ = [
+    "COUNTERS",
+    "REASONS",
     "AcceptPaused",
     "AcceptResumed",
     "BackendFailed",
@@ -29,6 +32,7 @@ __all__ = [
     "NameFailed",
     "Proxy",
     "ProxyEvent",
+    "Reason",
     "Refused",
     "Route",
     "RouteHook",

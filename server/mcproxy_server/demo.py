@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -193,7 +195,7 @@ async def _serve(port: int, folder: Path) -> None:
     try:
         await Application(load(file)).run(lambda app: _welcome(app, file))
     except StartError as error:
-        raise StartError(f"{error}; --port chooses another") from None
+        raise StartError(f"{str(error).partition(';')[0]}; --port chooses another") from None
     finally:
         for server in servers:
             server.close()
@@ -202,7 +204,19 @@ async def _serve(port: int, folder: Path) -> None:
 def _welcome(app: Application, file: Path) -> None:
     port = app.proxy.addresses[0][1]
     shown = "" if port == 25565 else f":{port}"
-    print(_WELCOME.format(program="mcproxy-server", port=shown, file=file), flush=True)
+    print(_WELCOME.format(program=_program(), port=shown, file=file), flush=True)
+
+
+def _program() -> str:
+    """What to type to run this program again."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{Path(sys.executable).name} -m mcproxy_server"
+    if shutil.which(called.name) == str(called.absolute()):
+        return called.name
+    with contextlib.suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called)
 
 
 @contextlib.contextmanager

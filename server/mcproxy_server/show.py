@@ -48,30 +48,31 @@ def routes(answer: dict[str, Any]) -> None:
     table = _table("Rule", "Pattern", "Server")
     for row in answer["table"]:
         table.add_row(row["rule"], escape(row["pattern"] or "everything else"), row["server"])
-    if not any(row["rule"] == "default" for row in answer["table"]):
+    if not any(row["rule"] == "default" or row["pattern"] == "*" for row in answer["table"]):
         table.add_row("none", "everything else", "[dim]told that there is no such server[/]")
     console.print(table)
 
 
 def stats(answer: dict[str, Any]) -> None:
-    """Every counter, group by group."""
+    """Every counter with what it counts; refusals and ends of sessions by reason."""
+    from mcproxy.proxy import COUNTERS, REASONS
+
     console = Console(highlight=False)
     single = {name: value for name, value in answer.items() if not isinstance(value, dict)}
-    groups = {name: value for name, value in answer.items() if isinstance(value, dict)}
-    for title, counters in [("", single), *groups.items()]:
-        if counters:
-            console.print(_counters(title, counters))
+    console.print(_counters("counter", single, COUNTERS))
+    reasons = {reason.name.lower(): meaning for reason, meaning in REASONS.items()}
+    for title, group in answer.items():
+        if isinstance(group, dict):
+            console.print()
+            console.print(_counters(title, group, reasons))
 
 
-def _counters(title: str, counters: dict[str, Any]) -> Table:
-    nested = any(isinstance(value, dict) for value in counters.values())
-    columns = sorted({key for value in counters.values() if nested for key in value})
-    table = _table(title or "Counter", *(columns or ["Count"]))
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, value in counters.items():
-        cells = [value.get(column, 0) for column in columns] if nested else [value]
-        table.add_row(escape(str(name)), *(f"{cell:,}" for cell in cells))
+def _counters(title: str, counters: dict[str, int], meanings: dict[str, str]) -> Table:
+    table = _table(title, "", "")
+    table.columns[1].justify = "right"
+    for name, count in counters.items():
+        meaning = f"[dim]{escape(meanings.get(name, ''))}[/]"
+        table.add_row(escape(name), f"{count:,}", meaning, style=None if count else "dim")
     return table
 
 
