@@ -193,6 +193,9 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Accepted sockets inherit this.
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A client speaks first: the kernel wakes a worker when there is something to read, and
+        # shows it a client that says nothing after a second.
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
         if family == socket.AF_INET6:
             # [::] and 0.0.0.0 are two addresses: who wants both binds both.
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

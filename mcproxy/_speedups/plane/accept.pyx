@@ -53,7 +53,7 @@ cdef void sessions_accept(worker* w, listener* l) noexcept nogil:
     cdef sockaddr_storage name
     cdef socklen_t length
     cdef int turn, fd, error
-    for turn in range(ACCEPTS_PER_TURN):
+    for turn in range(l.burst):
         length = sizeof(name)
         fd = accept4(l.fd, <sockaddr*>&name, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
         if fd >= 0:
@@ -64,10 +64,15 @@ cdef void sessions_accept(worker* w, listener* l) noexcept nogil:
             continue
         error = mcp_errno()
         if error == EAGAIN:
+            # Where connections come one by one, asking for a second is a call for nothing.
+            l.burst = max(1, turn)
             return
         if error in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
             pause_accepting(w, error)
             return
+    if l.turn + 1 == w.turn:        # two turns in a row: there are more than are taken
+        l.burst = min(2 * l.burst, ACCEPTS_PER_TURN)
+    l.turn = w.turn
 
 
 cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept nogil:

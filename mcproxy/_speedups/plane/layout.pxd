@@ -149,6 +149,8 @@ cdef struct listener:
     int fd
     bint open
     bint any_address            # the local address differs from connection to connection
+    int burst                   # connections that one turn takes: follows the load
+    uint64_t turn               # of the worker, when it took its burst last
     uint8_t address[16]
     uint16_t port
 
@@ -179,6 +181,7 @@ cdef struct worker:
     int event_fd                # eventfd of the plane: events wait
     pthread_t thread
     int64_t now_ms
+    uint64_t turn               # turns of the loop so far
     shared* common
     snapshot* current
     bint leaving                # ends when the last session has

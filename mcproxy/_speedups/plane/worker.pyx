@@ -138,6 +138,7 @@ cdef void* worker_run(void* argument) noexcept nogil:
     while not (w.closing or (w.leaving and w.session_count == 0)):
         count = epoll_wait(w.epoll, happened, EPOLL_BATCH, patience(w))
         w.now_ms = mcp_now_ms()
+        w.turn += 1
         for i in range(count):
             dispatch(w, happened[i].data.u64, happened[i].events)
         give_turns(w)
@@ -249,6 +250,7 @@ cdef void add_listener(worker* w, int fd) noexcept nogil:
         mcp_unpack(&name, l.address, &l.port)
         l.any_address = is_any(l.address)
         l.fd = fd
+        l.burst = 1
         l.open = True
         return
     close(fd)
