@@ -1,0 +1,78 @@
+"""`mcproxy-server demo`: two servers to try, and nothing left of it."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.server.program import (
+    DEADLINE,
+    Program,
+    free_port,
+    join,
+    rest_of,
+    shown_under,
+)
+
+
+class Demo(Program):
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        super().__init__("demo", "--port", str(self.port), cwd=folder)
+        self.line_with(f"listening on 0.0.0.0:{self.port}")
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    with Demo(tmp_path) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("host", "first_line"),
+    [
+        ("lobby.localhost", "The lobby of the mcproxy demo"),
+        ("survival.localhost", "Survival of the mcproxy demo"),
+        ("sky.survival.localhost", "Survival of the mcproxy demo"),
+        ("localhost", "The lobby of the mcproxy demo"),
+        ("127.0.0.1", "The lobby of the mcproxy demo"),
+        ("elsewhere.localhost", "There is no server under this name."),
+    ],
+)
+def test_each_name_shows_its_server(demo: Demo, host: str, first_line: str) -> None:
+    assert shown_under(host, demo.port).splitlines()[0] == first_line
+
+
+@pytest.mark.parametrize("protocol", [4, 47, 340, 754, 763, 765, 767, 772, 775, 999])
+def test_a_player_is_turned_away_by_name_and_server(demo: Demo, protocol: int) -> None:
+    with join("survival.localhost", demo.port, "Alice", protocol) as player:
+        player.settimeout(DEADLINE)
+        told = rest_of(player).decode(errors="replace")
+    assert "Alice" in told
+    assert "survival" in told
+
+
+def test_a_player_under_an_unknown_name_is_told_so(demo: Demo) -> None:
+    with join("elsewhere.localhost", demo.port, "Alice") as player:
+        assert "There is no server under this name." in rest_of(player).decode(errors="replace")
+
+
+def test_what_it_says_to_try_works(demo: Demo) -> None:
+    file = re.search(r"stats -c (\S+)", demo.line_with("stats -c"))[1]
+    assert demo.ask("routes", "sky.survival.localhost", "-c", file)["route"]["server"] == "survival"
+    pinged = demo.ask("ping", f"lobby.localhost:{demo.port}")
+    assert pinged["favicon"] is True
+    assert demo.ask("stats", "-c", file)["status_answered"] >= 1
+
+
+def test_ctrl_c_ends_it_cleanly_and_nothing_is_left(demo: Demo) -> None:
+    file = re.search(r"stats -c (\S+)", demo.line_with("stats -c"))[1]
+    assert Path(file).exists()
+    demo.signal(signal.SIGINT)
+    assert demo.end() == 0
+    assert not Path(file).parent.exists()
+    assert "Traceback" not in "\n".join(demo.lines)
