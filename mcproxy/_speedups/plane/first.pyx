@@ -114,7 +114,7 @@ cdef void first_packet(session* s, bint timer_expired) noexcept nogil:
     cdef int size
     cdef int kind = legacy_probe(s.first, s.first_size, timer_expired, &ping)
     if kind == LEGACY_UNDECIDED:
-        if s.first_size <= 2 and not timer_expired:
+        if s.first_size <= 3 and not timer_expired:
             wheel_set(s, min(s.owner.now_ms + LEGACY_WAIT_MS,
                              s.opened_ms + s.owner.current.handshake_ms))
         elif timer_expired:

@@ -14,7 +14,7 @@ cdef enum:
     RING_BYTES = 1048576        # events to Python, per worker
     RING_RESERVED = 524288      # of these, kept for events that must not be dropped
     REFUSALS_PER_SECOND = 20    # refusals told one by one, per worker; all are counted
-    LEGACY_WAIT_MS = 300        # FE or FE 01, and then nothing: a ping from before 1.6
+    LEGACY_WAIT_MS = 300        # FE, FE 01 or FE 01 FA, and then nothing
     LINGER_MS = 2000            # for the client to read the last words
     LINGER_BYTES = 262144       # bytes thrown away meanwhile
     CONSULT_MS = 15000          # for a hook to decide
