@@ -102,9 +102,10 @@ class EventLog:
         self._summarise(final=True)
 
     def say(self, level: str, event: str, **fields: Any) -> None:
-        """One line."""
+        """One line, with the ``fields`` that are known."""
         if _LEVELS[level] >= self._level:
-            getattr(self._logger, level)(event, **fields)
+            known = {name: value for name, value in fields.items() if value is not None}
+            getattr(self._logger, level)(event, **known)
 
     def write(self, event: ProxyEvent) -> None:
         """The line for ``event``, if it gets one."""
@@ -144,7 +145,6 @@ class EventLog:
     def _opened(self, event: SessionOpened) -> None:
         if self._level > _LEVELS["info"] or not self._sessions.admit("opened"):
             return
-        player = {"player": event.name} if event.name else {}
         self.say(
             "info",
             "session opened",
@@ -153,7 +153,7 @@ class EventLog:
             backend=_joined(event.backend),
             host=event.host,
             version=versions.nearest(event.protocol).name,
-            **player,
+            player=event.name,
         )
 
     def _closed(self, event: SessionClosed) -> None:
@@ -172,8 +172,7 @@ class EventLog:
 
     def _trouble(self, what: str, **fields: Any) -> None:
         if times := self._troubles.admit((what, *fields.values())):
-            repeated = {"times": times} if times > 1 else {}
-            self.say("warning", what, **fields, **repeated)
+            self.say("warning", what, **fields, times=times if times > 1 else None)
 
     def _summarise(self, *, final: bool) -> None:
         if (left_out := self._refusals.summary(final=final)) is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
@@ -41,7 +42,7 @@ def configure(options: Log, stream: TextIO | None = None) -> None:
             ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Sink(stream))),
         cache_logger_on_first_use=False,
     )
     # It would tell of every change in the watched folders, and so of every line in a log there.
@@ -62,7 +63,7 @@ def _renderers(json: bool, *, colors: bool) -> list[Any]:
     return [
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         structlog.dev.ConsoleRenderer(
-            colors=colors, exception_formatter=structlog.dev.plain_traceback
+            colors=colors, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
         ),
     ]
 
@@ -71,6 +72,23 @@ def _important_first(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
     """The keys of a JSON line in the order in which people look for them."""
     first = {key: line[key] for key in ("timestamp", "level", "event") if key in line}
     return first | line
+
+
+class _Sink:
+    """A stream that may break, as a pipe does whose reader ends: the proxy outlives its log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write ``text``, if that is still possible."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush, if that is still possible."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _Forward(logging.Handler):
