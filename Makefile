@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 SOURCES := setup.py pyproject.toml $(shell find mcproxy/_speedups -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: install run test bench clean help
+.PHONY: install run test bench sanitize fuzz clean help
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -54,6 +54,14 @@ test: lint $(NODE_MODULES)/.installed $(MINESTOM:=/.built)  ## build, lint, and 
 	@tools/need strace=strace valgrind=valgrind
 	$(BIN)/python -m pytest
 	$(BIN)/python tools/every-python
+	tools/sanitize
+
+sanitize: $(VENV)/.test  ## run the tests of the compiled modules under AddressSanitizer and UBSan
+	tools/sanitize
+
+SECONDS_EACH ?= 60
+fuzz: $(VENV)/.test  ## fuzz each parser for SECONDS_EACH=60 seconds
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS_EACH)
 
 lint: export PATH := $(CURDIR)/$(BIN):$(PATH)
 lint: $(VENV)/.test  ## check style, types, and the stubs of the compiled modules
@@ -61,7 +69,7 @@ lint: $(VENV)/.test  ## check style, types, and the stubs of the compiled module
 	ruff format --check .
 	cython-lint mcproxy
 	mypy
-	python -m mypy.stubtest mcproxy._speedups --allowlist tools/stubtest.allow
+	python -m mypy.stubtest mcproxy._speedups --allowlist tools/stubtest.allow --ignore-unused-allowlist
 
 $(VENV)/.bench: $(VENV)/.built
 	$(PIP) install --no-build-isolation -e '.[server,bench]'
