@@ -25,9 +25,14 @@ function reply (client, channel) {
 serve({
   ping: args => mc.ping({ ...options(args), closeTimeout: 10000 }),
 
-  // Resolves when the server has let the player in, or has not.
-  join ({ username, ...args }) {
+  // Resolves when the server has let the player in, or has not. With `transfer` the player comes
+  // from another server, which sent him here (intent 3).
+  join ({ username, transfer, ...args }) {
     const client = mc.createClient({ ...options(args), username, auth: 'offline', hideErrors: true })
+    if (transfer) {
+      const write = client.write.bind(client)
+      client.write = (name, params) => write(name, name === 'set_protocol' ? { ...params, nextState: 3 } : params)
+    }
     const session = sessions.size + 1
     const seen = { session, packets: [] }
     sessions.set(session, { client, seen })

@@ -46,7 +46,7 @@ def backend(node_server: NodePeer) -> Iterator[Callable[..., int]]:
 @pytest.fixture(scope="session", params=MINESTOM)
 def minestom(request: pytest.FixtureRequest) -> Iterator[tuple[str, Minestom]]:
     """A server written in Java, and the name of the client version that it speaks."""
-    with Minestom(MINESTOM[request.param], motd="Hello from Java") as server:
+    with Minestom(MINESTOM[request.param], motd="Hello from Java", transfers=True) as server:
         yield request.param, server
 
 

