@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 SOURCES := setup.py pyproject.toml $(shell find mcproxy/_speedups -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: install run test bench sanitize fuzz clean help
+.PHONY: install run test bench sanitize fuzz docs clean help
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -78,6 +78,13 @@ $(VENV)/.bench: $(VENV)/.built
 bench: $(VENV)/.bench  ## measure beside other programs; write docs/benchmarks.md
 	@tools/need haproxy=haproxy
 	$(BIN)/python -m benchmarks.run
+
+$(VENV)/.docs: $(VENV)/.built
+	$(PIP) install --no-build-isolation -e '.[server,docs]'
+	@touch $@
+
+docs: $(VENV)/.docs  ## build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 clean:  ## remove what was built
 	rm -rf build $(VENV) *.egg-info
