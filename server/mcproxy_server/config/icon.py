@@ -11,8 +11,8 @@ __all__ = ["SCHEME", "data_uri", "read_icon"]
 
 SCHEME = "data:image/png;base64,"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_LARGEST = 24 << 10
-"""Bytes of PNG: a status answer holds at most 32767 characters, base64 and the rest included."""
+_LARGEST = 20 << 10
+"""Bytes of PNG: a status answer holds at most 32767 characters, base64 and all the rest."""
 
 
 def read_icon(text: str, path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +36,11 @@ from mcproxy_server.config.schema import (
 )
 from mcproxy_server.config.source import Source
 from mcproxy_server.config.tables import read_table
-from mcproxy_server.config.values import describe
+from mcproxy_server.config.values import FilePath, describe
 
 __all__ = ["Configuration", "find_control_socket", "load"]
 
+_LONGEST_TEXTS = 4000
 _LONGEST_SOCKET_PATH = 107
 """Bytes of a Unix socket's path: sun_path without its end, unix(7)."""
 
@@ -113,7 +115,10 @@ def find_control_socket(path: Path) -> Path:
     source = Source(path, [])
     control = source.data.get("control")
     socket = control.get("socket") if isinstance(control, dict) else None
-    return _control_path(source, socket if isinstance(socket, str) and socket else None)
+    try:
+        return _control_path(source, FilePath.read(socket))
+    except ValueError:
+        return _control_path(source, None)
 
 
 def _main_entries(source: Source, tables: object) -> Iterator[_Entry]:
@@ -199,7 +204,7 @@ def _server(entry: _Entry, table: ServerTable, files: list[Path]) -> Server:
         return _motd(entry.source, path, getattr(table.motd, state), files)
 
     return Server(
-        name=table.name,
+        name=str(table.name),
         addresses=tuple(
             str(each.address if isinstance(each, AddressTable) else each)
             for each in table.addresses
@@ -218,6 +223,8 @@ def _server(entry: _Entry, table: ServerTable, files: list[Path]) -> Server:
 def _motd(source: Source, path: KeyPath, table: MotdTable, files: list[Path]) -> Motd | None:
     if table == MotdTable():
         return None
+    if (fault := _unspeakable(table)) is not None:
+        source.problem((*path, "text"), fault)
     icon = None
     if table.favicon is not None:
         file = source.beside(table.favicon)
@@ -229,6 +236,20 @@ def _motd(source: Source, path: KeyPath, table: MotdTable, files: list[Path]) ->
             source.problem((*path, "favicon"), str(error))
     fields = msgspec.structs.asdict(table) | {"favicon": icon}
     return Motd(**fields)
+
+
+def _unspeakable(table: MotdTable) -> str | None:
+    """Why a status answer cannot hold the texts of ``table``, if it cannot."""
+    texts = msgspec.structs.asdict(table) | {"favicon": None}
+    try:
+        length = len(json.dumps(texts, allow_nan=False))
+    except (TypeError, ValueError):
+        return "a text component is made of text, numbers, true or false, arrays and tables"
+    if length > _LONGEST_TEXTS:
+        return (
+            f"the texts of a status have at most {_LONGEST_TEXTS} characters as JSON, not {length}"
+        )
+    return None
 
 
 def _filters(table: IpFilter) -> Filters:

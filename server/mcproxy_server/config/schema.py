@@ -17,7 +17,9 @@ from mcproxy_server.config.values import (
     Bind,
     Domain,
     Duration,
+    FilePath,
     Listen,
+    Name,
     Network,
     ProxyMode,
     Timeout,
@@ -40,7 +42,7 @@ __all__ = [
 
 
 Count = Annotated[int, Meta(ge=0, le=2147483647)]
-Text = Annotated[str, Meta(min_length=1)]
+Message = Annotated[str, Meta(max_length=4000)]
 
 
 class Table(Struct, kw_only=True, frozen=True):
@@ -63,7 +65,7 @@ class MotdTable(Table, kw_only=True, frozen=True):
         ),
     ] = None
     favicon: Annotated[
-        str | None,
+        FilePath | None,
         Meta(
             description="The icon: path of a PNG file of 64 x 64 pixels, relative to this file, "
             "or a `data:image/png;base64,` URI.",
@@ -176,10 +178,8 @@ class ServerTable(Table, kw_only=True, frozen=True):
     }
 
     name: Annotated[
-        str,
+        Name,
         Meta(
-            min_length=1,
-            max_length=64,
             description="The name of the server in logs, counters and `default`. In a drop-in "
             "file it may be left out: the file's name is used.",
             examples=['"survival"'],
@@ -231,7 +231,7 @@ class ServerTable(Table, kw_only=True, frozen=True):
         ),
     ] = Balance("first_available")
     disconnect_message: Annotated[
-        str | None,
+        Message | None,
         Meta(
             description="Told to a joining player when no address answers. § codes are allowed.",
             examples=['"§cSurvival is down. Back at 18:00."'],
@@ -315,7 +315,7 @@ class Control(Table, kw_only=True, frozen=True):
     """How `routes`, `stats` and `reload` reach the running proxy."""
 
     socket: Annotated[
-        Text | None,
+        FilePath | None,
         Meta(
             description="The Unix socket, made with mode 0600. Left out: beside the "
             "configuration file, under its name with the ending `.sock`.",
@@ -355,7 +355,7 @@ class Root(Table, kw_only=True, frozen=True):
         ),
     ] = (Bind("0.0.0.0:25565"),)
     servers_dir: Annotated[
-        Text | None,
+        FilePath | None,
         Meta(
             description="A folder of drop-in files: every `*.toml` in it holds the keys of one "
             "[[server]].",
@@ -371,7 +371,7 @@ class Root(Table, kw_only=True, frozen=True):
         ),
     ] = None
     unknown_message: Annotated[
-        str | None,
+        Message | None,
         Meta(
             description="Told to a player who joins under a name that no server has. § codes "
             "are allowed.",

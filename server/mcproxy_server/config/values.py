@@ -22,7 +22,9 @@ __all__ = [
     "Bind",
     "Domain",
     "Duration",
+    "FilePath",
     "Listen",
+    "Name",
     "Network",
     "ProxyMode",
     "Timeout",
@@ -31,6 +33,7 @@ __all__ = [
     "describe",
 ]
 
+_LONGEST_NAME = 64
 _DEFAULT_PORT = 25565
 _BIND_EXAMPLE = '"0.0.0.0:25565" or "[::]:25565"'
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -149,6 +152,32 @@ class Domain(str, Value):
         """The name as written, once it is known to be one."""
         wanted = 'a host name such as "survival.example.com" or "*.example.com"'
         return cls(_parsed(parse_pattern, value, wanted))
+
+
+class Name(str, Value):
+    """The name of a server."""
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The name, if it can be shown in a line."""
+        text = _text(value, "a name")
+        if not text.strip() or len(text) > _LONGEST_NAME or not text.isprintable():
+            raise ValueError(
+                f"a name has 1 to {_LONGEST_NAME} characters that can be printed, unlike {text!a}"
+            )
+        return cls(text)
+
+
+class FilePath(str, Value):
+    """The path of a file or folder."""
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The path as written."""
+        text = _text(value, "a path")
+        if not text or "\0" in text:
+            raise ValueError(f"{text!a} is not a path")
+        return cls(text)
 
 
 class Word(str, Value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from mcproxy import __version__
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 PROGRAM = Path(sys.executable).parent / "mcproxy-server"
 COMMANDS = ["init", "check", "run", "routes", "stats", "reload", "ping", "demo"]
 
@@ -132,3 +134,26 @@ def test_a_wrong_option_is_one_line_and_status_2() -> None:
 
 def test_the_version() -> None:
     assert run("--version").stdout == f"{__version__}\n"
+
+
+def test_the_example_in_the_checkout_is_what_init_writes() -> None:
+    written = run("init", "fresh.toml")
+    assert written.returncode == 0
+    example = CHECKOUT / "server" / "mcproxy.toml"
+    assert Path("fresh.toml").read_text(encoding="utf-8") == example.read_text(encoding="utf-8")
+
+
+def test_the_reference_of_the_docs_names_every_key_of_the_example() -> None:
+    reference = subprocess.run(
+        [sys.executable, "-m", "mcproxy_server.config.reference"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    example = (CHECKOUT / "server" / "mcproxy.toml").read_text(encoding="utf-8")
+    keys = re.findall(r"^#?(\w+) = ", example, re.MULTILINE)
+    tables = re.findall(r"^\[.+\]$", example, re.MULTILINE)
+    assert len(keys) > 20
+    assert [key for key in keys if f"| `{key}` |" not in reference] == []
+    assert [table for table in tables if f"## `{table}`" not in reference] == []

@@ -296,6 +296,14 @@ addresses = ["10.0.0.1"]
             ("bind = []", "bind: is empty; for example"),
             ("[server]\nname = 'x'", "server: servers are an array of tables: write [[server]]"),
             ("[log]\nlevel = 'warn'", '"error", not "warn"; did you mean "warning"?'),
+            ("servers_dir = ''", "servers_dir: '' is not a path"),
+            (
+                "motd.unknown.favicon = '\\u0000'".replace("'", '"'),
+                "favicon: '\\x00' is not a path",
+            ),
+            ("motd.unknown.text = {a = 1979-05-27}", "motd.unknown.text: a text component is made"),
+            (f"motd.unknown.text = '{'x' * 5000}'", "have at most 4000 characters as JSON"),
+            ("[[server]]\nname = ' '\naddresses = ['x']", "name: a name has 1 to 64 characters"),
             ("[motd.offline]\ntext = 'x'", "motd.offline: this state belongs to a server"),
         ],
     )
