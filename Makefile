@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 SOURCES := setup.py pyproject.toml $(shell find mcproxy/_speedups -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: install run test bench sanitize fuzz docs clean help
+.PHONY: install run test lint sanitize fuzz bench docs clean help
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 

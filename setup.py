@@ -69,5 +69,6 @@ setup(
         annotate=os.environ.get("MCPROXY_ANNOTATE") == "1",
         nthreads=os.cpu_count() or 1,
         build_dir="build/cython",
-    )
+    ),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )
