@@ -49,6 +49,7 @@ class Snapshot:
     connect: float = 5.0
     handshake: float = 5.0
     idle: float = 300.0
+    dead_peer: float = 60.0
 
 
 class DataPlane:
@@ -68,6 +69,7 @@ class DataPlane:
         self._loop = asyncio.get_running_loop()
         self._applied: dict[int, tuple[int, asyncio.Future[None]]] = {}
         self._listening: dict[Address, Address] = {}
+        self._dead_peer = snapshot.dead_peer
         self._ended = asyncio.Event()
         self._loop.add_reader(self._plane.fileno(), self._drain)
         self._timer = self._loop.call_later(ACCOUNTING, self._tick)
@@ -138,11 +140,11 @@ class DataPlane:
         host, port = address
         try:
             if probe and port:
-                _bound(host, port, shared=False).close()
-            sockets = [_bound(host, port, shared=True)]
+                _bound(host, port, self._dead_peer, shared=False).close()
+            sockets = [_bound(host, port, self._dead_peer, shared=True)]
             port = sockets[0].getsockname()[1]
             while len(sockets) < self.workers:
-                sockets.append(_bound(host, port, shared=True))
+                sockets.append(_bound(host, port, self._dead_peer, shared=True))
             for one in sockets:
                 one.listen(BACKLOG)
         except OSError as error:
@@ -186,7 +188,7 @@ def _engine() -> Any:
     return engine
 
 
-def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
+def _bound(host: str, port: int, dead_peer: float, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
@@ -196,6 +198,12 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
         # A client speaks first: the kernel wakes a worker when there is something to read, and
         # shows it a client that says nothing after a second.
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+        # A client that vanished is found; accepted sockets inherit this.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, int(dead_peer // 2)))
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, int(dead_peer // 8)))
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_peer * 1000))
         if family == socket.AF_INET6:
             # [::] and 0.0.0.0 are two addresses: who wants both binds both.
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -11,14 +11,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "Balance",
     "Filters",
+    "Health",
     "Mode",
     "Motd",
+    "Pool",
     "Server",
     "Settings",
     "StatusPolicy",
     "Timeouts",
 ]
+
+
+class Balance(enum.StrEnum):
+    """Which address of a server a new session gets; those that are down are left out."""
+
+    FIRST_AVAILABLE = "first_available"
+    """The first that answers, in the order of the configuration."""
+    ROUND_ROBIN = "round_robin"
+    """One after the other, by weight."""
+    LEAST_CONN = "least_conn"
+    """The one with the fewest sessions per weight."""
 
 
 class Mode(enum.StrEnum):
@@ -57,12 +71,44 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """Sockets that are connected to a server before a player comes."""
+
+    warm: int = 0
+    """How many, over all workers (each keeps an equal share, rounded up)."""
+    max_idle: float = 10.0
+    """Seconds that one may wait: a vanilla server closes a silent connection after 30."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Checks of each address of a server, in seconds."""
+
+    interval: float = 0.0
+    """Between two checks; 0: none."""
+    timeout: float = 3.0
+    fall: int = 3
+    """Failures in a row that take an address out."""
+    rise: int = 2
+    """Successes in a row that bring it back."""
+    status: bool = True
+    """Ask for the status; otherwise a TCP connection is enough."""
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """One backend server and the names that lead to it."""
 
     name: str
     addresses: tuple[str, ...]
-    """``host:port``, ``host`` (port 25565, SRV asked first), ``[v6]:port``; tried in order."""
+    """``host:port``, ``host`` (port 25565, SRV asked first), ``[v6]:port``."""
+    weights: tuple[int, ...] = ()
+    """One for each address; empty: all the same."""
+    balance: Balance = Balance.FIRST_AVAILABLE
+    slow_start: float = 0.0
+    """Seconds in which an address that came back grows from a tenth of its share to all of it."""
+    health: Health = Health()
+    pool: Pool = Pool()
     domains: tuple[str, ...] = ()
     """Host names, exact or with ``*``."""
     listen: tuple[str, ...] = ()
@@ -87,6 +133,8 @@ class Timeouts:
     """From accept to the end of the first packets."""
     idle: float = 300.0
     """Without a byte in either direction."""
+    dead_peer: float = 60.0
+    """Without a sign of life from a peer's kernel: keep-alive and TCP_USER_TIMEOUT."""
     drain: float = 30.0
     """For open sessions after a request to stop."""
 

@@ -37,20 +37,23 @@ from mcproxy.proxy.events import (
     SessionOpened,
 )
 from mcproxy.proxy.hooks import LoginHook, RouteHook, Session, StatusHook
-from mcproxy.proxy.model import Filters, Mode, Server, Settings
+from mcproxy.proxy.model import Balance, Filters, Mode, Server, Settings
 from mcproxy.proxy.query import query_status
 from mcproxy.proxy.resolve import Resolver
 from mcproxy.proxy.router import Router, parse_listen
 from mcproxy.proxy.status_cache import LEGACY_PROTOCOL, StatusAnswer, StatusCache
 
 if TYPE_CHECKING:
-    from mcproxy._speedups.plane.engine import Event, ServerRecord
+    from mcproxy._speedups.plane.engine import Event, ServerRecord, Target
 
 __all__ = ["Proxy"]
 
 UNKNOWN_ID = 0
 """The number of the pretended server that unknown hosts reach."""
 HOOK_ROUTE, HOOK_STATUS, HOOK_LOGIN = 1, 2, 4
+BALANCES = {Balance.FIRST_AVAILABLE: 0, Balance.ROUND_ROBIN: 1, Balance.LEAST_CONN: 2}
+ADDRESSES_MOST = 32
+"""Addresses of one server that are used."""
 MODES = {Mode.PASSTHROUGH: 0, Mode.ZERO_COPY: 1, Mode.SERVER_ONLY: 2}
 RESOLVE_SOONEST = 1.0
 """Seconds between two looks at a name, however short its TTL."""
@@ -99,6 +102,8 @@ class Proxy:
         self._ids: dict[str, int] = {}
         self._by_id: dict[int, Server] = {}
         self._records: dict[Server, ServerRecord] = {}
+        self._targets: dict[tuple[str, str, int], Target] = {}
+        self._worker_count = settings.workers or len(os.sched_getaffinity(0))
         self._own_servers: dict[Server, ServerRecord] = {}
         self._subscribers: list[Callable[[ProxyEvent], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -117,7 +122,7 @@ class Proxy:
         self._plane = DataPlane(
             self._snapshot(self._settings, self._router),
             self._on_event,
-            workers=self._settings.workers,
+            workers=self._worker_count,
         )
         try:
             await self._plane.listen(self._binds)
@@ -263,6 +268,7 @@ class Proxy:
             connect=settings.timeouts.connect,
             handshake=settings.timeouts.handshake,
             idle=settings.timeouts.idle,
+            dead_peer=settings.timeouts.dead_peer,
         )
 
     def _id(self, name: str) -> int:
@@ -275,15 +281,38 @@ class Proxy:
         return ServerRecord(
             self._id(server.name),
             MODES[server.mode],
-            self._endpoints_of(server),
+            self._targets_of(server),
             admit,
             refuse,
             _login_disconnect(server.disconnect_message or UNAVAILABLE_TEXT),
+            balance=BALANCES[server.balance],
+            slow_start=server.slow_start,
+            warm=-(-server.pool.warm // self._worker_count),
+            warm_age=server.pool.max_idle,
         )
 
+    def _weighted(self, server: Server) -> dict[Address, int]:
+        weights = server.weights or (1,) * len(server.addresses)
+        found: dict[Address, int] = {}
+        for address, weight in zip(server.addresses, weights, strict=True):
+            for endpoint in self._endpoints.get(address, ()):
+                if len(found) < ADDRESSES_MOST:
+                    found.setdefault(endpoint, weight)
+        return found
+
     def _endpoints_of(self, server: Server) -> tuple[Address, ...]:
-        found = [one for address in server.addresses for one in self._endpoints.get(address, ())]
-        return tuple(dict.fromkeys(found))[:32]
+        return tuple(self._weighted(server))
+
+    def _targets_of(self, server: Server) -> list[tuple[Target, int]]:
+        from mcproxy._speedups.plane.engine import Target
+
+        targets = []
+        for (host, port), weight in self._weighted(server).items():
+            key = (server.name, host, port)
+            if key not in self._targets:
+                self._targets[key] = Target(host, port)
+            targets.append((self._targets[key], weight))
+        return targets
 
     # ---- Names of backends. ----
 

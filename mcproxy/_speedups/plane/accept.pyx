@@ -17,6 +17,7 @@ from mcproxy._speedups.plane.life cimport (
 from mcproxy._speedups.plane.limits cimport ACCEPTS_PER_TURN
 from mcproxy._speedups.plane.reasons cimport (
     COUNT_ACCEPTED,
+    COUNT_OPEN,
     REASON_FILTERED,
     REASON_MAX_CONNECTIONS,
     REASON_MEMORY,
@@ -95,6 +96,8 @@ cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept
         turn_away(w, fd, REASON_MEMORY, address, port)
         return
     s.client.fd = fd
+    w.session_count += 1
+    count(w, COUNT_OPEN)
     memcpy(s.address, address, 16)
     s.port = port
     learn_local(s, l)

@@ -1,16 +1,19 @@
-"""Connecting to a backend, address by address, and the beginning of the relay."""
+"""From a server to a relay: a warm socket, or address after address until one connects."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from mcproxy._speedups.plane.balance cimport balance_choose
+from mcproxy._speedups.plane.connect cimport connect_begin, connect_done, connect_failed
 from mcproxy._speedups.plane.consult cimport identified
-from mcproxy._speedups.plane.layout cimport endpoint, worker
+from mcproxy._speedups.plane.layout cimport worker
 from mcproxy._speedups.plane.life cimport count, drop_first, move, pause_accepting, session_end
+from mcproxy._speedups.plane.limits cimport GUARD_MS
 from mcproxy._speedups.plane.reasons cimport (
-    COUNT_DIAL_FAILED,
     COUNT_RELAYED,
     COUNT_RELAYING,
     REASON_DESCRIPTORS,
+    REASON_IDLE,
     REASON_MEMORY,
     REASON_NO_BACKEND,
 )
@@ -21,98 +24,59 @@ from mcproxy._speedups.plane.relay cimport (
     relay_send,
     relay_step,
 )
-from mcproxy._speedups.plane.ring cimport (
-    EVENT_DIAL_FAILED,
-    EVENT_OPENED,
-    event,
-    event_session,
-    ring_begin,
-    ring_commit,
-)
+from mcproxy._speedups.plane.ring cimport EVENT_OPENED, event, ring_commit
 from mcproxy._speedups.plane.states cimport STATE_DIAL, STATE_RELAY
 from mcproxy._speedups.plane.system cimport (
-    AF_INET,
-    AF_INET6,
-    EINPROGRESS,
     EMFILE,
     ENFILE,
-    EPOLLET,
-    EPOLLIN,
-    EPOLLOUT,
-    EPOLLRDHUP,
     IPPROTO_TCP,
-    SOCK_CLOEXEC,
-    SOCK_NONBLOCK,
-    SOCK_STREAM,
     SOL_SOCKET,
-    SO_ERROR,
-    TCP_NODELAY,
-    close,
-    connect,
-    getsockopt,
-    mcp_epoll_add,
-    mcp_errno,
-    mcp_pack,
+    SO_KEEPALIVE,
+    TCP_KEEPCNT,
+    TCP_KEEPIDLE,
+    TCP_KEEPINTVL,
+    TCP_USER_TIMEOUT,
     mcp_set_option,
-    sockaddr,
-    sockaddr_storage,
-    socket,
-    socklen_t,
 )
-from mcproxy._speedups.plane.tags cimport TAG_BACKEND
+from mcproxy._speedups.plane.warm cimport warm_take
 from mcproxy._speedups.plane.wheel cimport wheel_set
 from mcproxy._speedups.plane.words cimport say
 
 
-cdef void dial(session* s, int attempt) noexcept nogil:
+cdef void dial(session* s) noexcept nogil:
     cdef worker* w = s.owner
-    cdef sockaddr_storage name
-    cdef socklen_t length
-    cdef endpoint* target
-    cdef int fd, error
-    while attempt < s.server.endpoint_count:
-        target = &s.server.endpoints[attempt]
-        length = mcp_pack(&name, target.address, target.port)
-        fd = socket(AF_INET if length == 16 else AF_INET6,
-                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-        if fd < 0:
-            error = mcp_errno()
-            pause_accepting(w, error)
-            say(s, s.server.unavailable,
-                REASON_DESCRIPTORS if error in (EMFILE, ENFILE) else REASON_MEMORY)
+    cdef int index, error
+    if s.tried == 0 and warm_take(s):
+        move(s, STATE_DIAL)
+        relay_begin(s)
+        return
+    while True:
+        index = balance_choose(s.server, s.tried, w.now_ms)
+        if index < 0:
+            say(s, s.server.unavailable, REASON_NO_BACKEND)
             return
-        s.backend.fd = fd
-        s.attempt = attempt
-        mcp_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1)
-        if (connect(fd, <sockaddr*>&name, length) == 0 or mcp_errno() == EINPROGRESS) and \
-                mcp_epoll_add(w.epoll, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                              <uint64_t>s | TAG_BACKEND) == 0:
+        error = connect_begin(s, index)
+        if error == 0:
             if s.state != STATE_DIAL:
                 move(s, STATE_DIAL)
             wheel_set(s, w.now_ms + w.current.connect_ms)
             return
-        dial_failed(s, mcp_errno())
-        attempt += 1
-    say(s, s.server.unavailable, REASON_NO_BACKEND)
+        if s.backend.fd < 0:            # not even a socket
+            pause_accepting(w, error)
+            say(s, s.server.unavailable,
+                REASON_DESCRIPTORS if error in (EMFILE, ENFILE) else REASON_MEMORY)
+            return
+        connect_failed(s, error)
 
 
 cdef void dial_failed(session* s, int error) noexcept nogil:
-    # error: an errno, 0: the socket knows it.
-    cdef worker* w = s.owner
-    cdef socklen_t size = sizeof(error)
-    cdef event* e
-    if error == 0:
-        getsockopt(s.backend.fd, SOL_SOCKET, SO_ERROR, &error, &size)
-    close(s.backend.fd)
-    s.backend.fd = -1
-    count(w, COUNT_DIAL_FAILED)
-    e = ring_begin(w, EVENT_DIAL_FAILED, 0)
-    if e != NULL:
-        event_session(e, s)
-        memcpy(e.address, s.server.endpoints[s.attempt].address, 16)
-        e.port = s.server.endpoints[s.attempt].port
-        e.detail = error
-        ring_commit(w, e)
+    connect_failed(s, error)
+    dial(s)
+
+
+cdef void dial_done(session* s) noexcept nogil:
+    connect_done(s)
+    relay_begin(s)
 
 
 cdef void relay_begin(session* s) noexcept nogil:
@@ -120,7 +84,7 @@ cdef void relay_begin(session* s) noexcept nogil:
     cdef event* e = identified(s, EVENT_OPENED)
     move(s, STATE_RELAY)
     s.active_ms = w.now_ms
-    wheel_set(s, w.now_ms + w.current.idle_ms)
+    wheel_set(s, w.now_ms + min(w.current.idle_ms, <int64_t>GUARD_MS))
     count(w, COUNT_RELAYED)
     count(w, COUNT_RELAYING)
     if e != NULL:
@@ -150,3 +114,27 @@ cdef void relay_on(session* s) noexcept nogil:
         session_end(s, s.end_reason)
     elif result == RELAY_NO_MEMORY:
         session_end(s, REASON_MEMORY)
+
+
+cdef void relay_due(session* s) noexcept nogil:
+    # Bytes do not set the deadline anew: it is looked at when it has passed.
+    cdef worker* w = s.owner
+    cdef int64_t idle_until = s.active_ms + w.current.idle_ms
+    if idle_until <= w.now_ms:
+        session_end(s, REASON_IDLE)
+        return
+    if not s.guarded:
+        s.guarded = True
+        guard(s)
+    wheel_set(s, idle_until)
+
+
+cdef void guard(session* s) noexcept nogil:
+    # The client's socket has these from its listener. A short session does not pay for them.
+    cdef int seconds = <int>(s.owner.current.dead_peer_ms // 1000)
+    cdef int fd = s.backend.fd
+    mcp_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1)
+    mcp_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, max(1, seconds // 2))
+    mcp_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, max(1, seconds // 8))
+    mcp_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 4)
+    mcp_set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, seconds * 1000)

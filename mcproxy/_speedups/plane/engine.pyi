@@ -47,6 +47,22 @@ class _Settings(Protocol):
     def handshake(self) -> float: ...
     @property
     def idle(self) -> float: ...
+    @property
+    def dead_peer(self) -> float: ...
+
+@final
+class Target:
+    def __new__(cls, host: str, port: int) -> Self: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    up: bool
+    draining: bool
+    @property
+    def sessions(self) -> int: ...
+    @property
+    def ejected(self) -> bool: ...
 
 @final
 class ServerRecord:
@@ -54,11 +70,15 @@ class ServerRecord:
         cls,
         id: int,
         mode: int,
-        endpoints: Sequence[tuple[str, int]],
+        endpoints: Sequence[tuple[Target, int]],
         admit: PrefixSet | None = None,
         refuse: PrefixSet | None = None,
         unavailable: bytes | None = None,
         unknown: bool = False,
+        balance: int = 0,
+        slow_start: float = 0,
+        warm: int = 0,
+        warm_age: float = 10,
     ) -> Self: ...
     @property
     def id(self) -> int: ...

@@ -20,9 +20,11 @@ from mcproxy._speedups.plane.layout cimport (
     ADDRESSES_MOST,
     blob,
     command,
+    endpoint,
     server_rec,
     shared,
     snapshot,
+    target,
     worker,
 )
 from mcproxy._speedups.plane.reasons cimport COUNTER_COUNT, REASON_COUNT
@@ -34,6 +36,8 @@ from mcproxy._speedups.plane.records cimport (
     server_retain,
     snapshot_release,
     snapshot_retain,
+    target_release,
+    target_retain,
 )
 from mcproxy._speedups.plane.ring cimport (
     COMMAND_ADMIT,
@@ -125,19 +129,78 @@ cdef command* command_new(int kind, void* thing) except NULL:
 
 
 @cython.final
+cdef class Target:
+    """One address of a server, as all workers know it now; it outlives reloads.
+
+    ``host`` is an IP address. Health checks set ``up``; ``draining`` keeps new sessions away.
+    """
+
+    cdef target* known
+    cdef readonly str host
+    cdef readonly int port
+    cdef unsigned char packed[16]
+
+    def __cinit__(self, str host not None, int port):
+        cdef bytes packed = pack_address(host)
+        memcpy(self.packed, <char*>packed, 16)
+        self.host = host
+        self.port = port
+        self.known = <target*>calloc(1, sizeof(target))
+        if self.known == NULL:
+            raise MemoryError
+        self.known.uses = 1
+        self.known.up = 1
+
+    def __dealloc__(self):
+        target_release(self.known)
+
+    @property
+    def up(self):
+        """Whether health checks find it well."""
+        return bool(mcp_load(&self.known.up))
+
+    @up.setter
+    def up(self, bint value):
+        if value and not mcp_load(&self.known.up):
+            mcp_store64(&self.known.up_since_ms, mcp_now_ms())
+        mcp_store(&self.known.up, value)
+
+    @property
+    def draining(self):
+        """Whether new sessions are kept away."""
+        return bool(mcp_load(&self.known.draining))
+
+    @draining.setter
+    def draining(self, bint value):
+        mcp_store(&self.known.draining, value)
+
+    @property
+    def sessions(self):
+        """Sessions that are being dialled or relayed there now."""
+        return mcp_load(&self.known.sessions)
+
+    @property
+    def ejected(self):
+        """Whether it is left out for a while because dials to it failed."""
+        return mcp_load64(&self.known.ejected_until_ms) > mcp_now_ms()
+
+
+@cython.final
 cdef class ServerRecord:
     """A server as the workers know it: immutable, its addresses resolved.
 
-    ``endpoints`` are (IP address, port) in the order in which they are tried; ``unavailable``
-    is the frame sent to a joining player when none answers.
+    ``endpoints`` are (`Target`, weight) in the order in which they are configured;
+    ``unavailable`` is the frame sent to a joining player when none answers; ``warm`` sockets
+    stay connected per worker, each for ``warm_age`` seconds at the most.
     """
 
     cdef server_rec* record
     cdef readonly int id
 
     def __cinit__(self, int id, int mode, endpoints, PrefixSet admit=None, PrefixSet refuse=None,
-                  bytes unavailable=None, bint unknown=False):
-        cdef int i
+                  bytes unavailable=None, bint unknown=False, int balance=0,
+                  double slow_start=0, int warm=0, double warm_age=10):
+        cdef endpoint* place
         self.id = id
         if len(endpoints) > ADDRESSES_MOST:
             raise ValueError(f"a server has at most {ADDRESSES_MOST} addresses")
@@ -148,11 +211,19 @@ cdef class ServerRecord:
         self.record.id = id
         self.record.mode = mode
         self.record.unknown = unknown
-        for i, (host, port) in enumerate(endpoints):
-            packed = pack_address(host)
-            memcpy(self.record.endpoints[i].address, <char*><bytes>packed, 16)
-            self.record.endpoints[i].port = port
-        self.record.endpoint_count = len(endpoints)
+        self.record.balance = balance
+        self.record.slow_start_ms = <int64_t>(slow_start * 1000)
+        self.record.warm = warm
+        self.record.warm_ms = max(1, <int64_t>(warm_age * 1000))
+        for one, weight in endpoints:
+            if weight < 1:
+                raise ValueError("a weight is at least 1")
+            place = &self.record.endpoints[self.record.endpoint_count]
+            memcpy(place.address, (<Target?>one).packed, 16)
+            place.port = (<Target>one).port
+            place.weight = weight
+            place.known = target_retain((<Target>one).known)
+            self.record.endpoint_count += 1
         if admit is not None:
             self.record.admit = prefix_retain(admit.prefixes)
         if refuse is not None:
@@ -505,6 +576,7 @@ cdef snapshot* snapshot_of(settings) except NULL:
         s.connect_ms = max(1, <int64_t>(settings.connect * 1000))
         s.handshake_ms = max(1, <int64_t>(settings.handshake * 1000))
         s.idle_ms = max(1, <int64_t>(settings.idle * 1000))
+        s.dead_peer_ms = max(1000, <int64_t>(settings.dead_peer * 1000))
     except BaseException:
         snapshot_release(s)
         raise

@@ -32,14 +32,35 @@ cdef struct blob:               # bytes ready to be sent
     uint32_t size
     uint8_t* data
 
+cdef enum balance:
+    BALANCE_FIRST_AVAILABLE = 0
+    BALANCE_ROUND_ROBIN = 1
+    BALANCE_LEAST_CONN = 2
+
+cdef struct target:             # what is known of one address, over reloads and by all workers
+    int32_t uses
+    int32_t up                  # the verdict of health checks
+    int32_t draining            # no new session is sent there
+    int32_t sessions            # being dialled or relayed now
+    int32_t failures            # dials in a row that failed
+    int64_t ejected_until_ms    # after failures: not before this
+    int64_t up_since_ms         # for slow start
+
 cdef struct endpoint:
     uint8_t address[16]         # IPv4 mapped
     uint16_t port
+    int32_t weight
+    target* known
 
 cdef struct server_rec:
     int32_t uses
     int32_t id                  # stays with the name of the server over reloads
     int32_t mode
+    int32_t balance
+    int32_t turn                # of round robin, counted by all workers
+    int64_t slow_start_ms
+    int32_t warm                # sockets that each worker keeps connected
+    int64_t warm_ms             # how old one may get
     int32_t endpoint_count
     endpoint endpoints[ADDRESSES_MOST]
     prefix_set* admit           # NULL: everybody
@@ -63,6 +84,7 @@ cdef struct snapshot:
     int64_t connect_ms
     int64_t handshake_ms
     int64_t idle_ms
+    int64_t dead_peer_ms        # a peer that acknowledges nothing for so long is gone
     blob* legacy_kick           # to a login from before 1.7
 
 
@@ -108,7 +130,10 @@ cdef struct session:
     side client
     side backend
     server_rec* server
-    int32_t attempt             # index of the endpoint being tried
+    int32_t attempt             # index of the endpoint in use
+    uint32_t tried              # a bit for each endpoint that was tried
+    target* engaged             # counts this session; the server's record keeps it alive
+    bint guarded                # keep-alive is set on the backend's socket
     # The bytes before the relay; they are replayed to the backend.
     uint8_t* first              # a block of FIRST_BYTES, or NULL
     uint32_t first_size
@@ -134,6 +159,15 @@ cdef struct session:
 
 
 # ---- A worker. ----
+
+cdef struct warm_set:           # the connected sockets that wait for players of one server
+    server_rec* server
+    int32_t count               # connecting or ready
+    session* ready              # through wait_next, the youngest first
+    session* dialling           # likewise
+    int64_t retry_ms            # after a failure: not before this
+    int64_t pause_ms            # how long the next pause after a failure is
+    warm_set* next
 
 cdef struct status_entry:       # what one (server, protocol) is answered
     int32_t server
@@ -201,7 +235,9 @@ cdef struct worker:
     session* dead_sessions      # freed in this turn; an event of the turn may still name them
     session* ready_first
     session* ready_last
-    uint32_t session_count
+    uint32_t session_count      # with a client
+    warm_set* warm
+    int64_t warm_next_ms        # when the sets are looked at again
     int32_t consulting
     # Deadlines.
     session* wheel[WHEEL_SLOTS]

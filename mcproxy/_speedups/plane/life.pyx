@@ -55,8 +55,6 @@ cdef session* session_new(worker* w) noexcept nogil:
     s.client.pipe_in = s.client.pipe_out = -1
     s.backend.pipe_in = s.backend.pipe_out = -1
     s.opened_ms = s.active_ms = w.now_ms
-    w.session_count += 1
-    count(w, COUNT_OPEN)
     return s
 
 
@@ -93,27 +91,20 @@ cdef session* session_find(worker* w, unsigned int slot, unsigned int generation
 
 cdef void session_end(session* s, int reason) noexcept nogil:
     cdef worker* w = s.owner
-    cdef event* e
     if s.state == STATE_FREE:
         return
-    mcp_count(&w.ended[reason], 1)
-    if s.state == STATE_RELAY:
-        mcp_count(&w.counters[COUNT_RELAYING], <uint64_t>-1)
-        e = ring_begin(w, EVENT_CLOSED, 0)
-    else:
-        e = refusal(w, reason) if reason <= REASON_LAST_REFUSAL else NULL
-    if e != NULL:
-        event_session(e, s)
-        e.reason = reason
-        ring_commit(w, e)
+    if s.client.fd >= 0:
+        part_from_client(s, reason)
     wheel_clear(s)
     status_leave(s)
     if s.consulting:
         w.consulting -= 1
         s.consulting = False
-    close(s.client.fd)
     if s.backend.fd >= 0:
         close(s.backend.fd)
+    if s.engaged != NULL:
+        mcp_add(&s.engaged.sessions, -1)
+        s.engaged = NULL
     relay_drop(s, &s.client)
     relay_drop(s, &s.backend)
     drop_first(s)
@@ -126,6 +117,22 @@ cdef void session_end(session* s, int reason) noexcept nogil:
     # Later events of this turn may still name the session: it is reused from the next on.
     s.wait_next = w.dead_sessions
     w.dead_sessions = s
+
+
+cdef void part_from_client(session* s, int reason) noexcept nogil:
+    cdef worker* w = s.owner
+    cdef event* e
+    mcp_count(&w.ended[reason], 1)
+    if s.state == STATE_RELAY:
+        mcp_count(&w.counters[COUNT_RELAYING], <uint64_t>-1)
+        e = ring_begin(w, EVENT_CLOSED, 0)
+    else:
+        e = refusal(w, reason) if reason <= REASON_LAST_REFUSAL else NULL
+    if e != NULL:
+        event_session(e, s)
+        e.reason = reason
+        ring_commit(w, e)
+    close(s.client.fd)
     w.session_count -= 1
     mcp_count(&w.counters[COUNT_OPEN], <uint64_t>-1)
     mcp_add(&w.common.open_sessions, -1)

@@ -19,6 +19,11 @@ cdef enum:
     LINGER_BYTES = 262144       # bytes thrown away meanwhile
     CONSULT_MS = 15000          # for a hook to decide
     STATUS_WAIT_MS = 15000      # for the control plane to answer a status
+    EJECT_MS = 1000             # an address that failed is left out; doubled with every failure
+    EJECT_MOST_MS = 30000
+    WARM_RETRY_MS = 500         # before a warm socket is tried again; doubled with every failure
+    WARM_RETRY_MOST_MS = 30000
+    GUARD_MS = 15000            # a relay that lives longer gets keep-alive at its backend
     PAUSE_MS = 100              # between attempts to accept again
     BLOCKS_FIRST = 65536        # most blocks of FIRST_BYTES per worker
     BLOCKS_RELAY = 16384        # most blocks of RELAY_BLOCK per worker

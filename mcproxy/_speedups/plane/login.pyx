@@ -30,4 +30,4 @@ cdef void login_packet(session* s) noexcept nogil:
     if s.owner.current.hooks & HOOK_LOGIN:
         consult(s, EVENT_CONSULT_LOGIN)
     else:
-        dial(s, 0)
+        dial(s)

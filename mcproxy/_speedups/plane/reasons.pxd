@@ -52,5 +52,9 @@ cdef enum:
     COUNT_SPLICED
     COUNT_ACCEPT_PAUSED
     COUNT_EVENTS_DROPPED
+    COUNT_WARM                  # a gauge: connected sockets that wait for a player
+    COUNT_WARM_USED
+    COUNT_WARM_LOST
+    COUNT_EJECTED
     COUNT_BUFFERED_BYTES        # a gauge: blocks and pipes that hold relayed bytes
     COUNTER_COUNT

@@ -51,6 +51,10 @@ _COUNTERS = (
     (COUNT_SPLICED, "spliced", "directions switched to splice"),
     (COUNT_ACCEPT_PAUSED, "accept_paused", "times that accepting was paused for want of descriptors"),
     (COUNT_EVENTS_DROPPED, "events_dropped", "accounting events dropped"),
+    (COUNT_WARM, "warm", "connected sockets that wait for a player now"),
+    (COUNT_WARM_USED, "warm_used", "relays that began on a warm socket"),
+    (COUNT_WARM_LOST, "warm_lost", "warm sockets that the backend closed first"),
+    (COUNT_EJECTED, "ejected", "times that an address was left out for a while after failures"),
     (COUNT_BUFFERED_BYTES, "buffered_bytes", "bytes held for slow readers now"),
 )
 
@@ -60,7 +64,7 @@ Reason.__doc__ = "Why a connection was refused or a session ended."
 REASONS = {Reason(value): sentence for value, _, sentence in _REASONS}
 REFUSALS = tuple(r for r in Reason if 0 < r <= REASON_LAST_REFUSAL)
 COUNTERS = {name: sentence for _, name, sentence in _COUNTERS}
-GAUGES = frozenset({"open", "relaying", "buffered_bytes"})
+GAUGES = frozenset({"open", "relaying", "warm", "buffered_bytes"})
 
 if len(_REASONS) != REASON_COUNT or len(_COUNTERS) != COUNTER_COUNT:
     raise ImportError("reasons.pyx and reasons.pxd disagree")

@@ -37,6 +37,7 @@ cdef server_rec* server_retain(server_rec* r) noexcept nogil:
 
 
 cdef void server_release(server_rec* r) noexcept nogil:
+    cdef int i
     if r == NULL or mcp_add(&r.uses, -1) != 0:
         return
     if r.admit != NULL:
@@ -44,7 +45,19 @@ cdef void server_release(server_rec* r) noexcept nogil:
     if r.refuse != NULL:
         prefix_release(r.refuse)
     blob_release(r.unavailable)
+    for i in range(r.endpoint_count):
+        target_release(r.endpoints[i].known)
     free(r)
+
+
+cdef target* target_retain(target* t) noexcept nogil:
+    mcp_add(&t.uses, 1)
+    return t
+
+
+cdef void target_release(target* t) noexcept nogil:
+    if t != NULL and mcp_add(&t.uses, -1) == 0:
+        free(t)
 
 
 cdef snapshot* snapshot_retain(snapshot* s) noexcept nogil:

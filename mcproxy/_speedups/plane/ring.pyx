@@ -4,20 +4,18 @@ from libc.string cimport memcpy, memset
 
 from mcproxy._speedups.plane.limits cimport RING_BYTES, RING_RESERVED
 from mcproxy._speedups.plane.reasons cimport COUNT_EVENTS_DROPPED
-from mcproxy._speedups.plane.system cimport mcp_count, mcp_exchange, mcp_push, write
-
-cdef extern from * nogil:
-    """
-    #define mcp_load64(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-    #define mcp_store64(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-    """
-    uint64_t mcp_load64(uint64_t* p)
-    void mcp_store64(uint64_t* p, uint64_t value)
-
+from mcproxy._speedups.plane.system cimport (
+    mcp_count,
+    mcp_exchange,
+    mcp_load64,
+    mcp_push,
+    mcp_store64,
+    write,
+)
 
 cdef event* ring_begin(worker* w, int kind, uint32_t extra) noexcept nogil:
     cdef uint32_t size = (<uint32_t>sizeof(event) + extra + 7) & ~<uint32_t>7
-    cdef uint64_t used = w.ring_head - mcp_load64(&w.ring_tail)
+    cdef uint64_t used = w.ring_head - <uint64_t>mcp_load64(<int64_t*>&w.ring_tail)
     cdef uint32_t at = <uint32_t>(w.ring_head % RING_BYTES)
     cdef uint32_t skip = 0
     cdef uint32_t bound = RING_BYTES
@@ -34,7 +32,7 @@ cdef event* ring_begin(worker* w, int kind, uint32_t extra) noexcept nogil:
         e = <event*>(w.ring + at)
         e.size = skip
         e.kind = EVENT_SKIP
-        mcp_store64(&w.ring_head, w.ring_head + skip)
+        mcp_store64(<int64_t*>&w.ring_head, w.ring_head + skip)
         at = 0
     e = <event*>(w.ring + at)
     memset(e, 0, sizeof(event))
@@ -46,21 +44,21 @@ cdef event* ring_begin(worker* w, int kind, uint32_t extra) noexcept nogil:
 cdef void ring_commit(worker* w, event* e) noexcept nogil:
     if e.kind >= EVENT_STATUS_WANTED:
         w.ring_urgent = True
-    mcp_store64(&w.ring_head, w.ring_head + e.size)
+    mcp_store64(<int64_t*>&w.ring_head, w.ring_head + e.size)
 
 
 cdef event* ring_peek(worker* w) noexcept nogil:
     cdef event* e
-    while w.ring_tail != mcp_load64(&w.ring_head):
+    while w.ring_tail != <uint64_t>mcp_load64(<int64_t*>&w.ring_head):
         e = <event*>(w.ring + w.ring_tail % RING_BYTES)
         if e.kind != EVENT_SKIP:
             return e
-        mcp_store64(&w.ring_tail, w.ring_tail + e.size)
+        mcp_store64(<int64_t*>&w.ring_tail, w.ring_tail + e.size)
     return NULL
 
 
 cdef void ring_pop(worker* w, event* e) noexcept nogil:
-    mcp_store64(&w.ring_tail, w.ring_tail + e.size)
+    mcp_store64(<int64_t*>&w.ring_tail, w.ring_tail + e.size)
 
 
 cdef void ring_notify(worker* w) noexcept nogil:

@@ -42,7 +42,7 @@ cdef void routed(session* s) noexcept nogil:
         wheel_set(s, s.owner.now_ms + s.owner.current.handshake_ms)
         login_packet(s)
     else:
-        dial(s, 0)
+        dial(s)
 
 
 cdef bint admitted(const prefix_set* admit, const prefix_set* refuse,

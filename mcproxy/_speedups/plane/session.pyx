@@ -6,14 +6,13 @@ in states.pyx.
 """
 
 from mcproxy._speedups.plane.answer cimport answer_status
-from mcproxy._speedups.plane.dial cimport dial, dial_failed, relay_begin, relay_on
+from mcproxy._speedups.plane.dial cimport dial, dial_done, dial_failed, relay_due, relay_on
 from mcproxy._speedups.plane.first cimport client_readable, first_packet
 from mcproxy._speedups.plane.layout cimport blob, server_rec, side
 from mcproxy._speedups.plane.life cimport left_early, session_end, session_find
 from mcproxy._speedups.plane.reasons cimport (
     REASON_CONTROL_SLOW,
     REASON_HOOK,
-    REASON_IDLE,
     REASON_SILENT,
     REASON_STATUS_DONE,
 )
@@ -29,6 +28,8 @@ from mcproxy._speedups.plane.states cimport (
     STATE_RELAY,
     STATE_STATUS,
     STATE_STATUS_WAIT,
+    STATE_WARM,
+    STATE_WARM_DIAL,
 )
 from mcproxy._speedups.plane.system cimport (
     EPOLLERR,
@@ -38,7 +39,7 @@ from mcproxy._speedups.plane.system cimport (
     EPOLLRDHUP,
     ETIMEDOUT,
 )
-from mcproxy._speedups.plane.wheel cimport wheel_set
+from mcproxy._speedups.plane.warm cimport warm_due, warm_event
 from mcproxy._speedups.plane.words cimport say, words_on
 
 
@@ -66,10 +67,11 @@ cdef void session_backend_event(session* s, unsigned int events) noexcept nogil:
     elif s.state == STATE_DIAL:
         if events & (EPOLLERR | EPOLLHUP):
             dial_failed(s, 0)
-            dial(s, s.attempt + 1)
         elif events & EPOLLOUT:
             note(&s.backend, events)
-            relay_begin(s)
+            dial_done(s)
+    elif s.state == STATE_WARM or s.state == STATE_WARM_DIAL:
+        warm_event(s, events)
 
 
 cdef inline void note(side* one, unsigned int events) noexcept nogil:
@@ -89,13 +91,11 @@ cdef void session_turn(session* s) noexcept nogil:
 cdef void session_due(session* s) noexcept nogil:
     cdef worker* w = s.owner
     if s.state == STATE_RELAY:
-        if s.active_ms + w.current.idle_ms > w.now_ms:
-            wheel_set(s, s.active_ms + w.current.idle_ms)
-        else:
-            session_end(s, REASON_IDLE)
+        relay_due(s)
     elif s.state == STATE_DIAL:
         dial_failed(s, ETIMEDOUT)
-        dial(s, s.attempt + 1)
+    elif s.state == STATE_WARM or s.state == STATE_WARM_DIAL:
+        warm_due(s)
     elif s.state == STATE_FIRST and s.opened_ms + w.current.handshake_ms > w.now_ms:
         first_packet(s, True)
     elif s.state == STATE_STATUS and s.status_asked:
@@ -119,7 +119,7 @@ cdef void session_command(worker* w, command* c) noexcept nogil:
         s.server = server_retain(<server_rec*>c.thing)
         routed(s)
     elif c.kind == COMMAND_ADMIT:
-        dial(s, 0)
+        dial(s)
     elif c.kind == COMMAND_ANSWER:
         answer_status(s, <blob*>c.thing)
     elif c.thing == NULL:

@@ -9,6 +9,8 @@ cdef enum state:
     STATE_CONSULT           # a hook decides
     STATE_DIAL              # a backend address is being connected
     STATE_RELAY             # bytes go both ways
+    STATE_WARM_DIAL         # no client yet: a socket for the next one is being connected
+    STATE_WARM              # no client yet: a socket waits for one
     STATE_LINGER            # the last words are on their way to the client
     STATE_COUNT
 

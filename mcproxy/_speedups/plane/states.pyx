@@ -12,6 +12,8 @@ _NAMES = {
     STATE_CONSULT: "consult",
     STATE_DIAL: "dial",
     STATE_RELAY: "relay",
+    STATE_WARM_DIAL: "warm dial",
+    STATE_WARM: "warm",
     STATE_LINGER: "linger",
 }
 
@@ -45,6 +47,10 @@ _MOVES = (
     (STATE_DIAL, "no address answered: told so", STATE_LINGER),
     (STATE_DIAL, "the client is gone", STATE_FREE),
     (STATE_RELAY, "both directions ended, a side broke, idle, or stopped", STATE_FREE),
+    (STATE_FREE, "a warm socket is wanted", STATE_WARM_DIAL),
+    (STATE_WARM_DIAL, "connected", STATE_WARM),
+    (STATE_WARM_DIAL, "failed", STATE_FREE),
+    (STATE_WARM, "taken by a player's session, too old, or closed by the backend", STATE_FREE),
     (STATE_LINGER, "delivered, or the time is up", STATE_FREE),
 )
 

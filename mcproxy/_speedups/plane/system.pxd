@@ -91,6 +91,8 @@ cdef extern from * nogil:
 
     #define mcp_load(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
     #define mcp_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+    #define mcp_load64(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+    #define mcp_store64(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
     #define mcp_add(p, v) __atomic_add_fetch((p), (v), __ATOMIC_ACQ_REL)
     #define mcp_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 
@@ -120,7 +122,8 @@ cdef extern from * nogil:
 
     enum:
         EAGAIN, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNRESET, EPIPE, ETIMEDOUT
-        ECONNABORTED
+        ECONNABORTED, MSG_PEEK
+        SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT
         EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLERR, EPOLLHUP, EPOLLET, EPOLL_CLOEXEC
         AF_INET, AF_INET6, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC
         SOL_SOCKET, SO_REUSEPORT, SO_REUSEADDR, SO_ERROR, IPPROTO_TCP, TCP_NODELAY
@@ -153,6 +156,8 @@ cdef extern from * nogil:
                    unsigned int flags)
     int pthread_join(pthread_t thread, void** result)
 
+    int64_t mcp_load64(int64_t* p)
+    void mcp_store64(int64_t* p, int64_t value)
     int mcp_errno()
     int64_t mcp_now_ms()
     void mcp_unpack(const sockaddr_storage* name, unsigned char* address, uint16_t* port)

@@ -64,6 +64,7 @@ from mcproxy._speedups.plane.tags cimport (
     TAG_LISTENER,
     TAG_MASK,
 )
+from mcproxy._speedups.plane.warm cimport warm_reset, warm_tend
 from mcproxy._speedups.plane.wheel cimport wheel_due, wheel_wait
 
 # ---- Birth and death. ----
@@ -135,6 +136,7 @@ cdef void* worker_run(void* argument) noexcept nogil:
     cdef worker* w = <worker*>argument
     cdef epoll_event happened[EPOLL_BATCH]
     cdef int i, count
+    warm_reset(w, w.current)
     while not (w.closing or (w.leaving and w.session_count == 0)):
         count = epoll_wait(w.epoll, happened, EPOLL_BATCH, patience(w))
         w.now_ms = mcp_now_ms()
@@ -145,8 +147,11 @@ cdef void* worker_run(void* argument) noexcept nogil:
         end_overdue(w)
         if w.paused_until_ms and w.paused_until_ms <= w.now_ms:
             accept_again(w)
+        if w.warm_next_ms and w.warm_next_ms <= w.now_ms:
+            warm_tend(w)
         bury(w)
         ring_notify(w)
+    warm_reset(w, NULL)
     end_all(w)
     close_listeners(w)
     mcp_add(&w.common.running, -1)
@@ -157,17 +162,20 @@ cdef void* worker_run(void* argument) noexcept nogil:
 
 cdef inline int patience(worker* w) noexcept nogil:
     cdef int wait
-    cdef int64_t pause
     if w.ready_first != NULL:
         return 0
     wait = wheel_wait(w)
     if w.paused_until_ms:
-        pause = w.paused_until_ms - w.now_ms
-        if pause < 0:
-            return 0
-        if wait < 0 or pause < wait:
-            return <int>pause
+        wait = sooner(wait, w.paused_until_ms - w.now_ms)
+    if w.warm_next_ms:
+        wait = sooner(wait, w.warm_next_ms - w.now_ms)
     return wait
+
+
+cdef inline int sooner(int wait, int64_t other) noexcept nogil:
+    if other < 0:
+        return 0
+    return <int>other if wait < 0 or other < wait else wait
 
 
 cdef inline void dispatch(worker* w, uint64_t data, unsigned int events) noexcept nogil:
@@ -309,6 +317,7 @@ cdef void carry_out(worker* w) noexcept nogil:
             remove_listener(w, c.address, c.server)
         elif c.kind == COMMAND_LEAVE:
             close_listeners(w)
+            warm_reset(w, NULL)
             w.leaving = True
         elif c.kind == COMMAND_CLOSE:
             w.closing = True
@@ -326,6 +335,7 @@ cdef void apply_snapshot(worker* w, command* c) noexcept nogil:
     w.current = <snapshot*>c.thing
     c.thing = NULL
     status_forget(w)
+    warm_reset(w, w.current)
 
 
 cdef void applied(worker* w, int sequence) noexcept nogil:

@@ -1,0 +1,10 @@
+# Which address of a server is tried next, and what is learnt from it.
+from libc.stdint cimport int64_t, uint32_t
+
+from mcproxy._speedups.plane.layout cimport server_rec, target
+
+# The index of the address to try, or -1 when all were tried. tried: a bit for each that was.
+cdef int balance_choose(server_rec* r, uint32_t tried, int64_t now_ms) noexcept nogil
+# A dial to the address succeeded, or failed; True: the failure ejected it.
+cdef void balance_good(target* t) noexcept nogil
+cdef bint balance_bad(target* t, int64_t now_ms) noexcept nogil
