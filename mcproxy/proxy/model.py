@@ -102,13 +102,6 @@ class Server:
     name: str
     addresses: tuple[str, ...]
     """``host:port``, ``host`` (port 25565, SRV asked first), ``[v6]:port``."""
-    weights: tuple[int, ...] = ()
-    """One for each address; empty: all the same."""
-    balance: Balance = Balance.FIRST_AVAILABLE
-    slow_start: float = 0.0
-    """Seconds in which an address that came back grows from a tenth of its share to all of it."""
-    health: Health = Health()
-    pool: Pool = Pool()
     domains: tuple[str, ...] = ()
     """Host names, exact or with ``*``."""
     listen: tuple[str, ...] = ()
@@ -121,6 +114,13 @@ class Server:
     disconnect_message: str | None = None
     """Told to a joining player when no address answers; ``§`` codes allowed."""
     filters: Filters = Filters()
+    weights: tuple[int, ...] = ()
+    """One for each address; empty: all the same."""
+    balance: Balance = Balance.FIRST_AVAILABLE
+    slow_start: float = 0.0
+    """Seconds in which an address that came back grows from a tenth of its share to all of it."""
+    health: Health = Health()
+    pool: Pool = Pool()
 
 
 @dataclass(frozen=True, slots=True)
