@@ -289,3 +289,18 @@ def test_a_long_text_is_written_whole():
     for _ in range(100):
         writer.string("x" * 1000)
     assert bytes(writer) == text("x" * 1000) * 100
+
+
+def test_nothing_is_written_as_nothing():
+    assert (
+        bytes(Writer()) == bytes(Writer().raw(b"")) == bytes(Writer().raw(memoryview(b""))) == b""
+    )
+    assert bytes(Writer().byte_array(b"").string("")) == b"\0\0"
+    assert Reader(b"").rest() == Reader(bytearray()).rest() == b""
+
+
+def test_a_failed_write_in_the_middle_of_a_string_array_leaves_nothing():
+    writer = Writer()
+    with pytest.raises(LocalProtocolError):
+        writer.array(["fine", "x" * 40000], writer.string)
+    assert bytes(writer) == b""

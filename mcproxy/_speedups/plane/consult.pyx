@@ -73,6 +73,9 @@ cdef event* identified(session* s, int kind) noexcept nogil:
     e.name_size = login.name_len
     e.has_uuid = login.has_uuid
     memcpy(e.uuid, login.uuid, 16)
-    memcpy(<uint8_t*>e + sizeof(event), host, host_size)
-    memcpy(<uint8_t*>e + sizeof(event) + host_size, login.name, login.name_len)
+    # C forbids memcpy from NULL, even of nothing.
+    if host_size:
+        memcpy(<uint8_t*>e + sizeof(event), host, host_size)
+    if login.name_len:
+        memcpy(<uint8_t*>e + sizeof(event) + host_size, login.name, login.name_len)
     return e

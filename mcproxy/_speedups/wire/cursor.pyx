@@ -248,7 +248,7 @@ cdef class Writer:
         # Space for "size" more bytes, counted as written.
         cdef size_t capacity
         cdef uint8_t* data
-        if self.capacity - self.size < size:
+        if self.data == NULL or self.capacity - self.size < size:
             capacity = max(<size_t>64, max(2 * self.capacity, self.size + size))
             data = <uint8_t*>realloc(self.data, capacity)
             if data == NULL:
@@ -369,7 +369,8 @@ cdef class Writer:
         cdef Py_buffer view
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            memcpy(self.room(<size_t>view.len), view.buf, <size_t>view.len)
+            if view.len:
+                memcpy(self.room(<size_t>view.len), view.buf, <size_t>view.len)
         finally:
             PyBuffer_Release(&view)
         return self
