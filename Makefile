@@ -1,6 +1,5 @@
 # The commands of this project. Each one builds what it needs; nothing has to be set up first.
 
-PYTHON ?= $(shell tools/find-python)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -11,10 +10,12 @@ SOURCES := setup.py pyproject.toml $(shell find mcproxy/_speedups -name '*.pyx' 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
+# PYTHON=... chooses one; otherwise it is the first that has all that is needed.
 $(BIN)/python:
 	@tools/need cc=gcc gcc=gcc /usr/include/zlib.h=zlib1g-dev
-	@test -n "$(PYTHON)" || { tools/need python3=python3 && exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || tools/find-python >/dev/null || \
+	    tools/need python3=python3 python3-venv=python3-venv python3-dev=python3-dev
+	python="$(PYTHON)"; "$${python:-$$(tools/find-python)}" -m venv $(VENV)
 	$(PIP) install 'setuptools>=77' 'cython>=3.1'
 
 $(VENV)/.built: $(BIN)/python $(SOURCES)
