@@ -42,6 +42,8 @@ class Snapshot:
     """Known protocol numbers; all others share a status."""
     admit: PrefixSet | None = None
     refuse: PrefixSet | None = None
+    trusted: PrefixSet | None = None
+    """Who sends a PROXY header."""
     legacy_kick: bytes | None = None
     hooks: int = 0
     wants_local: bool = False

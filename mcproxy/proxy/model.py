@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 __all__ = [
     "Balance",
@@ -121,6 +121,8 @@ class Server:
     """Seconds in which an address that came back grows from a tenth of its share to all of it."""
     health: Health = Health()
     pool: Pool = Pool()
+    send_proxy_protocol: Literal["v1", "v2", False] = False
+    """The PROXY header that goes in front of a session's bytes, with the client's address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +170,6 @@ class Settings:
     timeouts: Timeouts = Timeouts()
     status: StatusPolicy = StatusPolicy()
     filters: Filters = field(default_factory=Filters)
+    proxy_trusted: tuple[str, ...] = ()
+    """Addresses or CIDR networks that send a PROXY header, of version 1 or 2: required from
+    these, refused from all others. The address in it is the client's from then on."""

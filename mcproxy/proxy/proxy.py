@@ -54,6 +54,7 @@ HOOK_ROUTE, HOOK_STATUS, HOOK_LOGIN = 1, 2, 4
 BALANCES = {Balance.FIRST_AVAILABLE: 0, Balance.ROUND_ROBIN: 1, Balance.LEAST_CONN: 2}
 ADDRESSES_MOST = 32
 """Addresses of one server that are used."""
+PROXY_VERSIONS = {False: 0, "v1": 1, "v2": 2}
 MODES = {Mode.PASSTHROUGH: 0, Mode.ZERO_COPY: 1, Mode.SERVER_ONLY: 2}
 RESOLVE_SOONEST = 1.0
 """Seconds between two looks at a name, however short its TTL."""
@@ -92,6 +93,7 @@ class Proxy:
         self._router = Router(settings.servers, settings.default)
         self._binds = _binds(settings)
         self._filters = _prefixes(settings.filters)
+        self._trusted = _prefix_set(settings.proxy_trusted)
         self._route_hook = route
         self._status_hook = on_status
         self._login_hook = on_login
@@ -173,6 +175,7 @@ class Proxy:
         _check_motds(settings, self._cache)
         # Long lists take a while to read, and logins need this loop meanwhile.
         filters = await asyncio.to_thread(_prefixes, settings.filters)
+        trusted = await asyncio.to_thread(_prefix_set, settings.proxy_trusted)
         for server in settings.servers:
             await asyncio.to_thread(_prefixes, server.filters)
         async with self._applying:
@@ -185,6 +188,7 @@ class Proxy:
             await self._resolve_all(settings)
             await plane.listen(binds)
             self._filters, self._router, self._binds = filters, router, binds
+            self._trusted = trusted
             if settings.status != self._settings.status:
                 self._cache = StatusCache(settings.status, self._query)
             gone = {server.name for server in self._settings.servers}
@@ -259,6 +263,7 @@ class Proxy:
             protocols=tuple(KNOWN),
             admit=admit,
             refuse=refuse,
+            trusted=self._trusted,
             legacy_kick=encode_kick(LEGACY_TEXT),
             hooks=(HOOK_ROUTE if self._route_hook else 0)
             | (HOOK_STATUS if self._status_hook else 0)
@@ -289,6 +294,7 @@ class Proxy:
             slow_start=server.slow_start,
             warm=-(-server.pool.warm // self._worker_count),
             warm_age=server.pool.max_idle,
+            send_proxy=PROXY_VERSIONS[server.send_proxy_protocol],
         )
 
     def _weighted(self, server: Server) -> dict[Address, int]:
@@ -360,6 +366,7 @@ class Proxy:
             protocol,
             connect_timeout=timeouts.connect,
             timeout=timeouts.handshake,
+            proxy_header=server.send_proxy_protocol,
         )
         return reply.json
 
@@ -554,10 +561,11 @@ def _login_disconnect(text: str | dict[str, Any]) -> bytes:
 @functools.lru_cache(maxsize=256)
 def _prefixes(filters: Filters) -> tuple[PrefixSet | None, PrefixSet | None]:
     """(who is admitted, who is refused); None: no such list."""
-    return (
-        PrefixSet(filters.whitelist) if filters.whitelist else None,
-        PrefixSet(filters.blacklist) if filters.blacklist else None,
-    )
+    return _prefix_set(filters.whitelist), _prefix_set(filters.blacklist)
+
+
+def _prefix_set(networks: tuple[str, ...]) -> PrefixSet | None:
+    return PrefixSet(networks) if networks else None
 
 
 def _check_motds(settings: Settings, cache: StatusCache) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from mcproxy._speedups.wire.frames import FrameSplitter, join_frame
+from mcproxy._speedups.wire.haproxy import encode_header
 from mcproxy.errors import BackendDown, BackendSilent, RemoteProtocolError
 from mcproxy.minecraft import status as statuses
 from mcproxy.minecraft.handshake import Handshake, Intent
@@ -74,15 +75,19 @@ async def query_status(
     *,
     connect_timeout: float,
     timeout: float,  # noqa: ASYNC109  (not of the whole)
+    proxy_header: Literal["v1", "v2", False] = False,
 ) -> StatusReply:
     """Ask the first of ``endpoints`` that takes a connection for its status.
 
     ``host`` and ``port`` are what the handshake says, ``connect_timeout`` seconds for each
-    address, ``timeout`` seconds for the answer. Raises `BackendDown` when none takes a
+    address, ``timeout`` seconds for the answer. ``proxy_header`` says for a server that takes
+    nothing without one that the connection is our own. Raises `BackendDown` when none takes a
     connection, `BackendSilent` when the one that did closes it or gives no answer in time,
     `RemoteProtocolError` when the answer is no status.
     """
     async with _dial(endpoints, connect_timeout) as peer:
+        if proxy_header:
+            peer.introduce(proxy_header)
         started = time.perf_counter()
         status = await peer.within(timeout, peer.status(host, port, protocol))
         return StatusReply(dict(status.raw), time.perf_counter() - started, peer.endpoint)
@@ -186,6 +191,15 @@ class _Peer:
         except OSError as error:
             raise BackendSilent(f"{self._name} broke the connection: {error}") from error
 
+    def introduce(self, version: Literal["v1", "v2"]) -> None:
+        """Begin with the PROXY header of a connection that is nobody else's."""
+        if version == "v2":
+            self._writer.write(encode_header(2))
+            return
+        # UNKNOWN is refused by some; the specification (2.1) wants the connection's own addresses.
+        near, far = (self._writer.get_extra_info(name) for name in ("sockname", "peername"))
+        self._writer.write(encode_header(1, _unscoped(near), _unscoped(far)))
+
     async def status(self, host: str, port: int, protocol: int) -> Status:
         handshake = Handshake(protocol, host, port, Intent.STATUS)
         self._writer.write(join_frame(handshake.encode()) + join_frame(statuses.REQUEST))
@@ -222,6 +236,10 @@ class _Peer:
     @property
     def _name(self) -> str:
         return show_endpoint(self.endpoint)
+
+
+def _unscoped(name: tuple[Any, ...]) -> Endpoint:
+    return name[0].partition("%")[0], name[1]
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint16_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
+from mcproxy._speedups.match.prefixes cimport prefix_lookup
 from mcproxy._speedups.plane.first cimport client_readable
 from mcproxy._speedups.plane.layout cimport session, snapshot
 from mcproxy._speedups.plane.life cimport (
@@ -15,6 +16,7 @@ from mcproxy._speedups.plane.life cimport (
     turn_away,
 )
 from mcproxy._speedups.plane.limits cimport ACCEPTS_PER_TURN
+from mcproxy._speedups.plane.proxied cimport learn_local
 from mcproxy._speedups.plane.reasons cimport (
     COUNT_ACCEPTED,
     COUNT_OPEN,
@@ -24,7 +26,7 @@ from mcproxy._speedups.plane.reasons cimport (
 )
 from mcproxy._speedups.plane.ring cimport EVENT_RESUMED
 from mcproxy._speedups.plane.route cimport admitted
-from mcproxy._speedups.plane.states cimport STATE_FIRST
+from mcproxy._speedups.plane.states cimport STATE_FIRST, STATE_HEADER
 from mcproxy._speedups.plane.system cimport (
     EAGAIN,
     EMFILE,
@@ -38,7 +40,6 @@ from mcproxy._speedups.plane.system cimport (
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     accept4,
-    getsockname,
     mcp_add,
     mcp_epoll_add,
     mcp_errno,
@@ -80,10 +81,13 @@ cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept
     cdef snapshot* now = w.current
     cdef uint8_t address[16]
     cdef uint16_t port
+    cdef bint trusted
     cdef session* s
     count(w, COUNT_ACCEPTED)
     mcp_unpack(name, address, &port)
-    if not admitted(now.admit, now.refuse, address):
+    # Of a trusted load balancer the whitelist judges the address in its header instead.
+    trusted = now.trusted != NULL and prefix_lookup(now.trusted, address) >= 0
+    if not admitted(NULL if trusted else now.admit, now.refuse, address):
         turn_away(w, fd, REASON_FILTERED, address, port)
         return
     if mcp_add(&w.common.open_sessions, 1) > now.max_connections > 0:
@@ -100,8 +104,12 @@ cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept
     count(w, COUNT_OPEN)
     memcpy(s.address, address, 16)
     s.port = port
-    learn_local(s, l)
-    move(s, STATE_FIRST)
+    memcpy(s.local, l.address, 16)
+    s.local_port = l.port
+    s.local_known = not l.any_address
+    if now.wants_local:
+        learn_local(s)
+    move(s, STATE_HEADER if trusted else STATE_FIRST)
     wheel_set(s, w.now_ms + now.handshake_ms)
     if mcp_epoll_add(w.epoll, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, <uint64_t>s) < 0:
         session_end(s, REASON_MEMORY)
@@ -109,14 +117,3 @@ cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept
     s.client.readable = True
     s.client.writable = True
     client_readable(s)
-
-
-cdef void learn_local(session* s, listener* l) noexcept nogil:
-    cdef sockaddr_storage name
-    cdef socklen_t length = sizeof(name)
-    if l.any_address and s.owner.current.wants_local:
-        if getsockname(s.client.fd, <sockaddr*>&name, &length) == 0:
-            mcp_unpack(&name, s.local, &s.local_port)
-            return
-    memcpy(s.local, l.address, 16)
-    s.local_port = l.port

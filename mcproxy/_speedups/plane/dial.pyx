@@ -9,6 +9,7 @@ from mcproxy._speedups.plane.consult cimport identified
 from mcproxy._speedups.plane.layout cimport worker
 from mcproxy._speedups.plane.life cimport count, drop_first, move, pause_accepting, session_end
 from mcproxy._speedups.plane.limits cimport GUARD_MS
+from mcproxy._speedups.plane.proxied cimport header_write
 from mcproxy._speedups.plane.reasons cimport (
     COUNT_RELAYED,
     COUNT_RELAYING,
@@ -82,6 +83,8 @@ cdef void dial_done(session* s) noexcept nogil:
 cdef void relay_begin(session* s) noexcept nogil:
     cdef worker* w = s.owner
     cdef event* e = identified(s, EVENT_OPENED)
+    cdef const char* sent
+    cdef unsigned int size
     move(s, STATE_RELAY)
     s.active_ms = w.now_ms
     wheel_set(s, w.now_ms + min(w.current.idle_ms, <int64_t>GUARD_MS))
@@ -91,7 +94,12 @@ cdef void relay_begin(session* s) noexcept nogil:
         memcpy(e.local, s.server.endpoints[s.attempt].address, 16)
         e.local_port = s.server.endpoints[s.attempt].port
         ring_commit(w, e)
-    if not relay_send(s, &s.backend, <char*>s.first, s.first_size):
+    sent = <char*>s.first
+    size = s.first_size
+    if s.server.send_proxy:
+        size = header_write(s)
+        sent = w.scratch
+    if not relay_send(s, &s.backend, sent, size):
         session_end(s, REASON_MEMORY)
         return
     drop_first(s)

@@ -191,7 +191,8 @@ cdef class ServerRecord:
 
     ``endpoints`` are (`Target`, weight) in the order in which they are configured;
     ``unavailable`` is the frame sent to a joining player when none answers; ``warm`` sockets
-    stay connected per worker, each for ``warm_age`` seconds at the most.
+    stay connected per worker, each for ``warm_age`` seconds at the most; ``send_proxy`` is the
+    version of the PROXY header in front of a session's bytes, 0: none.
     """
 
     cdef server_rec* record
@@ -199,11 +200,13 @@ cdef class ServerRecord:
 
     def __cinit__(self, int id, int mode, endpoints, PrefixSet admit=None, PrefixSet refuse=None,
                   bytes unavailable=None, bint unknown=False, int balance=0,
-                  double slow_start=0, int warm=0, double warm_age=10):
+                  double slow_start=0, int warm=0, double warm_age=10, int send_proxy=0):
         cdef endpoint* place
         self.id = id
         if len(endpoints) > ADDRESSES_MOST:
             raise ValueError(f"a server has at most {ADDRESSES_MOST} addresses")
+        if send_proxy not in (0, 1, 2):
+            raise ValueError(f"there is no PROXY header of version {send_proxy}")
         self.record = <server_rec*>calloc(1, sizeof(server_rec))
         if self.record == NULL:
             raise MemoryError
@@ -215,6 +218,7 @@ cdef class ServerRecord:
         self.record.slow_start_ms = <int64_t>(slow_start * 1000)
         self.record.warm = warm
         self.record.warm_ms = max(1, <int64_t>(warm_age * 1000))
+        self.record.send_proxy = send_proxy
         for one, weight in endpoints:
             if weight < 1:
                 raise ValueError("a weight is at least 1")
@@ -570,6 +574,8 @@ cdef snapshot* snapshot_of(settings) except NULL:
             s.admit = prefix_retain((<PrefixSet?>settings.admit).prefixes)
         if settings.refuse is not None:
             s.refuse = prefix_retain((<PrefixSet?>settings.refuse).prefixes)
+        if settings.trusted is not None:
+            s.trusted = prefix_retain((<PrefixSet?>settings.trusted).prefixes)
         s.legacy_kick = blob_of(settings.legacy_kick)
         s.hooks = settings.hooks
         s.max_connections = settings.max_connections

@@ -8,6 +8,7 @@ from mcproxy._speedups.plane.frame cimport FRAME_MALFORMED, FRAME_OVERSIZED, fra
 from mcproxy._speedups.plane.life cimport drop_first, left_early, session_end
 from mcproxy._speedups.plane.limits cimport FIRST_BYTES, LEGACY_WAIT_MS
 from mcproxy._speedups.plane.login cimport login_packet
+from mcproxy._speedups.plane.proxied cimport header_read
 from mcproxy._speedups.plane.reasons cimport (
     REASON_BAD_INTENT,
     REASON_BAD_LOGIN,
@@ -17,10 +18,12 @@ from mcproxy._speedups.plane.reasons cimport (
     REASON_LEGACY_LOGIN,
     REASON_MALFORMED,
     REASON_MEMORY,
+    REASON_PROXY_UNTRUSTED,
 )
 from mcproxy._speedups.plane.route cimport route
 from mcproxy._speedups.plane.states cimport (
     STATE_FIRST,
+    STATE_HEADER,
     STATE_LINGER,
     STATE_LOGIN,
     STATE_STATUS,
@@ -39,6 +42,7 @@ from mcproxy._speedups.wire.handshake cimport (
     handshake_t,
     host_clean,
 )
+from mcproxy._speedups.wire.haproxy cimport HAPROXY_MORE, HAPROXY_NOT, haproxy_probe
 from mcproxy._speedups.wire.legacy cimport (
     LEGACY_16,
     LEGACY_BAD,
@@ -51,11 +55,15 @@ from mcproxy._speedups.wire.legacy cimport (
 
 
 cdef void client_readable(session* s) noexcept nogil:
-    while s.client.readable and s.state in (STATE_FIRST, STATE_STATUS, STATE_STATUS_WAIT,
-                                            STATE_LOGIN):
+    while s.client.readable and s.state in (STATE_HEADER, STATE_FIRST, STATE_STATUS,
+                                            STATE_STATUS_WAIT, STATE_LOGIN):
         if not read_first(s):
             return
-        if s.state == STATE_FIRST:
+        if s.state == STATE_HEADER:
+            header_read(s)
+            if s.state == STATE_FIRST and s.first_size > 0:
+                first_packet(s, False)
+        elif s.state == STATE_FIRST:
             first_packet(s, False)
         elif s.state == STATE_LOGIN:
             login_packet(s)
@@ -111,14 +119,14 @@ cdef void first_packet(session* s, bint timer_expired) noexcept nogil:
     cdef legacy_ping_t ping
     cdef const uint8_t* body
     cdef const uint8_t* end
-    cdef int size
+    cdef int size, version
     cdef int kind = legacy_probe(s.first, s.first_size, timer_expired, &ping)
     if kind == LEGACY_UNDECIDED:
         if s.first_size <= 3 and not timer_expired:
             wheel_set(s, min(s.owner.now_ms + LEGACY_WAIT_MS,
-                             s.opened_ms + s.owner.current.handshake_ms))
+                             s.first_ms + s.owner.current.handshake_ms))
         elif timer_expired:
-            wheel_set(s, s.opened_ms + s.owner.current.handshake_ms)
+            wheel_set(s, s.first_ms + s.owner.current.handshake_ms)
         return
     if kind == LEGACY_BAD:
         session_end(s, REASON_MALFORMED)
@@ -130,7 +138,13 @@ cdef void first_packet(session* s, bint timer_expired) noexcept nogil:
         s.legacy = kind
         legacy_ping(s, &ping)
         return
-    wheel_set(s, s.opened_ms + s.owner.current.handshake_ms)
+    wheel_set(s, s.first_ms + s.owner.current.handshake_ms)
+    version = haproxy_probe(s.first, s.first_size)
+    if version != HAPROXY_NOT:
+        # No handshake goes on like a header; one of 80 or 13 bytes begins like one.
+        if version != HAPROXY_MORE:
+            session_end(s, REASON_PROXY_UNTRUSTED)
+        return
     size = frame_at(s, HANDSHAKE_BODY_MAX, &body, &end)
     if size > 0:
         s.first_used = size

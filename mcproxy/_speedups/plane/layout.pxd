@@ -67,6 +67,7 @@ cdef struct server_rec:
     prefix_set* refuse          # NULL: nobody
     blob* unavailable           # login disconnect for a player whom no address answered
     bint unknown                # stands for the hosts that no route knows
+    int32_t send_proxy          # version of the PROXY header it is sent, 0: none
 
 cdef struct snapshot:
     int32_t uses
@@ -76,6 +77,7 @@ cdef struct snapshot:
     server_rec* unknown
     prefix_set* admit
     prefix_set* refuse
+    prefix_set* trusted         # who sends a PROXY header, NULL: nobody
     int32_t* protocols          # known protocol numbers, ascending
     int32_t protocol_count
     int32_t hooks
@@ -152,7 +154,9 @@ cdef struct session:
     uint16_t port
     uint16_t local_port
     uint8_t local[16]
+    bint local_known            # not yet where a listener on any address took it
     int64_t opened_ms
+    int64_t first_ms            # since when the first packet is awaited
     int64_t active_ms
     uint32_t discarded          # bytes thrown away in LINGER
     bint consulting             # counts in owner.consulting

@@ -54,7 +54,7 @@ cdef session* session_new(worker* w) noexcept nogil:
     s.client.fd = s.backend.fd = -1
     s.client.pipe_in = s.client.pipe_out = -1
     s.backend.pipe_in = s.backend.pipe_out = -1
-    s.opened_ms = s.active_ms = w.now_ms
+    s.opened_ms = s.first_ms = s.active_ms = w.now_ms
     return s
 
 

@@ -78,6 +78,8 @@ cdef void snapshot_release(snapshot* s) noexcept nogil:
         prefix_release(s.admit)
     if s.refuse != NULL:
         prefix_release(s.refuse)
+    if s.trusted != NULL:
+        prefix_release(s.trusted)
     blob_release(s.legacy_kick)
     free(s.servers)
     free(s.protocols)

@@ -96,7 +96,7 @@ cdef void session_due(session* s) noexcept nogil:
         dial_failed(s, ETIMEDOUT)
     elif s.state == STATE_WARM or s.state == STATE_WARM_DIAL:
         warm_due(s)
-    elif s.state == STATE_FIRST and s.opened_ms + w.current.handshake_ms > w.now_ms:
+    elif s.state == STATE_FIRST and s.first_ms + w.current.handshake_ms > w.now_ms:
         first_packet(s, True)
     elif s.state == STATE_STATUS and s.status_asked:
         session_end(s, REASON_STATUS_DONE)      # answered, and no ping came

@@ -2,6 +2,7 @@
 
 cdef enum state:
     STATE_FREE = 0
+    STATE_HEADER            # the PROXY header is awaited
     STATE_FIRST             # the first packet is awaited
     STATE_STATUS            # a status request or a ping is awaited
     STATE_STATUS_WAIT       # the control plane was asked for the status

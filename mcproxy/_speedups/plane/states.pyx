@@ -5,6 +5,7 @@ The data plane refuses a move that has no row here, and the docs' diagram is dra
 
 _NAMES = {
     STATE_FREE: "free",
+    STATE_HEADER: "PROXY header",
     STATE_FIRST: "first packet",
     STATE_STATUS: "status",
     STATE_STATUS_WAIT: "status wait",
@@ -19,6 +20,9 @@ _NAMES = {
 
 _MOVES = (
     (STATE_FREE, "accepted, address admitted", STATE_FIRST),
+    (STATE_FREE, "accepted from a trusted network", STATE_HEADER),
+    (STATE_HEADER, "header read, address admitted", STATE_FIRST),
+    (STATE_HEADER, "no or a bad header, address refused, silent or closed", STATE_FREE),
     (STATE_FIRST, "handshake: intent status", STATE_STATUS),
     (STATE_FIRST, "handshake: intent login or transfer, Login Start needed", STATE_LOGIN),
     (STATE_FIRST, "handshake: a route hook is set", STATE_CONSULT),

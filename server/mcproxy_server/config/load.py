@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -217,6 +217,7 @@ def _server(entry: _Entry, table: ServerTable, files: list[Path]) -> Server:
         motd_starting=motd("starting"),
         disconnect_message=table.disconnect_message,
         filters=_filters(table.ip_filter),
+        send_proxy_protocol=_version(table.send_proxy_protocol),
     )
 
 
@@ -256,6 +257,10 @@ def _filters(table: IpFilter) -> Filters:
     return Filters(whitelist=_plain(table.whitelist), blacklist=_plain(table.blacklist))
 
 
+def _version(word: str) -> Literal["v1", "v2", False]:
+    return "v1" if word == "v1" else "v2" if word == "v2" else False
+
+
 def _plain(texts: Iterable[str]) -> tuple[str, ...]:
     """Compiled code takes ``str`` itself, no subclass of it."""
     return tuple(str(text) for text in texts)
@@ -291,6 +296,7 @@ def _settings(root: Root, servers: list[Server], motd_unknown: Motd | None) -> S
         timeouts=Timeouts(**_seconds(root.timeouts)),
         status=StatusPolicy(**_seconds(root.status_cache)),
         filters=_filters(root.ip_filter),
+        proxy_trusted=_plain(root.proxy_protocol.trusted),
     )
 
 

@@ -233,7 +233,7 @@ def _words(kind: Any) -> str:
     if kind is Annotated or get_origin(choices[0]) is tuple:
         return _words(choices[0])
     if issubclass(kind, Word):
-        return ", ".join(f'`"{word}"`' for word in kind.words)
+        return ", ".join(f"`{choice}`" for choice in kind.choices())
     return next((words for known, words in _KINDS if issubclass(kind, known)), "table")
 
 
@@ -242,6 +242,8 @@ def _toml(value: Any) -> str | None:
     match value:
         case Duration():
             return f'"{value:g}s"'
+        case Word() if not value:
+            return "false"
         case str():
             return f'"{value}"'
         case int():

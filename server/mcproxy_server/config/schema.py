@@ -22,6 +22,7 @@ from mcproxy_server.config.values import (
     Name,
     Network,
     ProxyMode,
+    SendProxy,
     Timeout,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "IpFilter",
     "Log",
     "MotdTable",
+    "ProxyProtocol",
     "Root",
     "ServerMotd",
     "ServerTable",
@@ -146,6 +148,21 @@ class IpFilter(Table, kw_only=True, frozen=True):
     ] = ()
 
 
+class ProxyProtocol(Table, kw_only=True, frozen=True):
+    """The header with which a load balancer in front tells the player's own address."""
+
+    trusted: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Addresses and networks that pass connections on with a PROXY header, "
+            "of version 1 or 2. Their connections must begin with one; a header from anybody "
+            "else is refused. The addresses in it then count as those of the connection: in "
+            "filters, limits, logs and `listen`.",
+            examples=['["10.0.0.2", "2001:db8::/64"]'],
+        ),
+    ] = ()
+
+
 class AddressTable(Table, kw_only=True, frozen=True):
     """An address written as a table."""
 
@@ -170,7 +187,6 @@ class ServerTable(Table, kw_only=True, frozen=True):
         "network": "a network of servers",
         "pool": "warm connections to the backend",
         "rate_limit": "rate limits",
-        "send_proxy_protocol": "the PROXY header towards the backend",
         "server_manager": "sleeping servers woken by a join",
         "timeouts": "time-outs per server; the global [timeouts] hold for all",
         "wake": "sleeping servers woken by a join",
@@ -241,6 +257,14 @@ class ServerTable(Table, kw_only=True, frozen=True):
         ServerMotd()
     )
     ip_filter: Annotated[IpFilter, Meta(description="Who may reach this server.")] = IpFilter()
+    send_proxy_protocol: Annotated[
+        SendProxy,
+        Meta(
+            description="The version of the PROXY header that tells this server the player's "
+            "own address; `false` sends none. The server has to expect it.",
+            examples=['"v2"'],
+        ),
+    ] = SendProxy()
 
 
 class TimeoutTable(Table, kw_only=True, frozen=True):
@@ -253,7 +277,8 @@ class TimeoutTable(Table, kw_only=True, frozen=True):
     handshake: Annotated[
         Timeout,
         Meta(
-            description="From the accepted connection to the end of its first packets.",
+            description="From the accepted connection to the end of its first packets; for a "
+            "PROXY header in front of them the same time again.",
             examples=['"3s"'],
         ),
     ] = Timeout(5.0)
@@ -338,9 +363,7 @@ class Root(Table, kw_only=True, frozen=True):
         "limits": "rate limits",
         "metrics": "an endpoint for Prometheus",
         "pool": "warm connections to backends",
-        "proxy_protocol": "the PROXY header of a load balancer in front",
         "rate_limit": "rate limits",
-        "receive_proxy_protocol": "the PROXY header of a load balancer in front",
         "redis": "state shared by several proxies",
         "telemetry": "traces and metrics by OpenTelemetry",
         "web": "the admin API",
@@ -400,6 +423,9 @@ class Root(Table, kw_only=True, frozen=True):
         StatusCache, Meta(description="How long answers to the server list are kept.")
     ] = StatusCache()
     ip_filter: Annotated[IpFilter, Meta(description="Who may connect at all.")] = IpFilter()
+    proxy_protocol: Annotated[
+        ProxyProtocol, Meta(description="The PROXY header of a load balancer in front.")
+    ] = ProxyProtocol()
     motd: Annotated[GlobalMotd, Meta(description="Messages that belong to no server.")] = (
         GlobalMotd()
     )

@@ -19,6 +19,7 @@ _T = TypeVar("_T", bound=Table)
 
 # Keys that people look for in the wrong table, and where they are.
 _ELSEWHERE: dict[KeyPath, str] = {
+    ("receive_proxy_protocol",): "the networks that send a PROXY header: [proxy_protocol] trusted",
     ("motd", "offline"): "this state belongs to a server: [server.motd.offline]",
     ("motd", "online"): "this state belongs to a server: [server.motd.online]",
     ("motd", "starting"): "this state belongs to a server: [server.motd.starting]",

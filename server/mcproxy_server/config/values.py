@@ -27,6 +27,7 @@ __all__ = [
     "Name",
     "Network",
     "ProxyMode",
+    "SendProxy",
     "Timeout",
     "Value",
     "Word",
@@ -185,17 +186,26 @@ class Word(str, Value):
 
     words: ClassVar[tuple[str, ...]]
     later: ClassVar[dict[str, str]]
+    optional: ClassVar[bool] = False
+    """Whether ``false`` may stand for none of them: the empty word."""
 
     @classmethod
     def read(cls, value: object) -> Self:
         """The word, if this version knows it."""
-        known = ", ".join(f'"{word}"' for word in cls.words)
+        if cls.optional and value is False:
+            return cls()
+        known = ", ".join(cls.choices())
         text = _text(value, f"one of {known}")
         if text in cls.later:
             raise ValueError(f'"{text}" is not available yet ({cls.later[text]}); use {known}')
         if text not in cls.words:
             raise ValueError(f'"{text}" is not one of {known}{nearest(text, cls.words)}')
         return cls(text)
+
+    @classmethod
+    def choices(cls) -> list[str]:
+        """Everything that may be written, in TOML."""
+        return [f'"{word}"' for word in cls.words] + ["false"] * cls.optional
 
 
 class ProxyMode(Word):
@@ -216,6 +226,14 @@ class Balance(Word):
         "round_robin": "the addresses in turn",
         "least_conn": "the address with the fewest sessions",
     }
+
+
+class SendProxy(Word):
+    """The version of the PROXY header that a backend is sent, if any."""
+
+    words = ("v1", "v2")
+    later: ClassVar[dict[str, str]] = {}
+    optional = True
 
 
 def _text(value: object, wanted: str) -> str:

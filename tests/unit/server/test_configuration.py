@@ -59,6 +59,8 @@ class TestWhatIsRead:
             [ip_filter]
             whitelist = ["192.0.2.0/24"]
             blacklist = ["192.0.2.7", "2001:db8::/32"]
+            [proxy_protocol]
+            trusted = ["10.0.0.0/24", "2001:db8::2"]
             [motd.unknown]
             text = { text = "who?", color = "red" }
             [log]
@@ -74,6 +76,7 @@ class TestWhatIsRead:
             proxy_mode = "server_only"
             balance = "first_available"
             disconnect_message = "down"
+            send_proxy_protocol = "v2"
             ip_filter.blacklist = ["198.51.100.0/24"]
             [server.motd.online]
             version_name = "1.21"
@@ -94,6 +97,7 @@ class TestWhatIsRead:
         assert settings.timeouts == Timeouts(connect=0.25, handshake=2, idle=120, drain=0)
         assert settings.status == StatusPolicy(ttl=0.5, max_stale=3600, negative_ttl=4)
         assert settings.filters == Filters(("192.0.2.0/24",), ("192.0.2.7/32", "2001:db8::/32"))
+        assert settings.proxy_trusted == ("10.0.0.0/24", "2001:db8::2/128")
         assert settings.motd_unknown == Motd(text={"text": "who?", "color": "red"})
         assert (configuration.log.level, configuration.log.format) == ("debug", "json")
         assert configuration.control_socket == Path("run/control.sock")
@@ -105,6 +109,7 @@ class TestWhatIsRead:
         assert server.listen == ("127.0.0.1:25570",)
         assert server.mode is Mode.SERVER_ONLY
         assert server.disconnect_message == "down"
+        assert server.send_proxy_protocol == "v2"
         assert server.filters == Filters(blacklist=("198.51.100.0/24",))
         assert server.motd_online == Motd(version_name="1.21")
         assert server.motd_offline == Motd(
@@ -123,7 +128,16 @@ class TestWhatIsRead:
         assert configuration.settings.status == StatusPolicy()
         assert configuration.settings.servers[0].mode is Mode.PASSTHROUGH
         assert configuration.settings.servers[0].motd_offline is None
+        assert configuration.settings.proxy_trusted == ()
+        assert configuration.settings.servers[0].send_proxy_protocol is False
         assert configuration.control_socket == Path("mcproxy.sock")
+
+    @pytest.mark.parametrize(("value", "read_as"), [('"v1"', "v1"), ("false", False)])
+    def test_a_proxy_header_is_sent_in_one_version_or_not(
+        self, value: str, read_as: object
+    ) -> None:  # M-16
+        server = read(SERVER + f"send_proxy_protocol = {value}").settings.servers[0]
+        assert server.send_proxy_protocol == read_as
 
     def test_a_drop_in_holds_the_keys_of_one_server(self, folder: Path) -> None:
         (folder / "servers").mkdir()
@@ -163,8 +177,6 @@ class TestWhatIsRefused:
         ("text", "key"),
         [
             ("[pool]\nsize = 3", "pool"),
-            ("proxy_protocol = true", "proxy_protocol"),
-            (SERVER + "send_proxy_protocol = true", "server[0].send_proxy_protocol"),
             (SERVER + "[server.health]\ninterval = 3", "server[0].health"),
             (SERVER + "forwarding = {}", "server[0].forwarding"),
         ],
@@ -304,6 +316,10 @@ addresses = ["10.0.0.1"]
             ("motd.unknown.text = {a = 1979-05-27}", "motd.unknown.text: a text component is made"),
             (f"motd.unknown.text = '{'x' * 5000}'", "have at most 4000 characters as JSON"),
             ("[[server]]\nname = ' '\naddresses = ['x']", "name: a name has 1 to 64 characters"),
+            (SERVER + "send_proxy_protocol = true", 'expected one of "v1", "v2", false, not'),
+            (SERVER + 'send_proxy_protocol = "v3"', '"v3" is not one of "v1", "v2", false'),
+            ("proxy_protocol = true", "proxy_protocol: expected a table, not true or false"),
+            ("receive_proxy_protocol = true", "[proxy_protocol] trusted"),
             ("[motd.offline]\ntext = 'x'", "motd.offline: this state belongs to a server"),
         ],
     )
