@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -113,11 +114,19 @@ def test_the_rule_of_imports_tells_right_from_wrong(module: str, target: str, fi
     assert may_import(module, target) is fine
 
 
+def module_of(path: Path) -> ModuleType:
+    return importlib.import_module(".".join(path.relative_to(CHECKOUT).with_suffix("").parts))
+
+
 @pytest.mark.parametrize("path", SPEEDUPS, ids=lambda path: path.stem)
 def test_every_compiled_module_is_the_compiled_one(path: Path) -> None:
-    name = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
-    module = importlib.import_module(name)
-    assert isinstance(module.__loader__, importlib.machinery.ExtensionFileLoader)
+    assert isinstance(module_of(path).__loader__, importlib.machinery.ExtensionFileLoader)
+
+
+@pytest.mark.parametrize("path", SPEEDUPS, ids=lambda path: path.stem)
+def test_a_compiled_module_with_python_names_has_a_stub(path: Path) -> None:
+    names = [name for name in dir(module_of(path)) if not name.startswith("_")]
+    assert names == [] or path.with_suffix(".pyi").exists()
 
 
 def imported_by(statement: str) -> set[str]:

@@ -11,11 +11,11 @@ import socket as sockets
 import weakref
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from mcproxy._speedups.match.prefixes cimport PrefixSet, prefix_retain, prefix_set
+from mcproxy._speedups.match.prefixes cimport PrefixSet, prefix_retain
 from mcproxy._speedups.plane.layout cimport (
     ADDRESSES_MOST,
     blob,
@@ -27,7 +27,7 @@ from mcproxy._speedups.plane.layout cimport (
     target,
     worker,
 )
-from mcproxy._speedups.plane.reasons cimport COUNTER_COUNT, REASON_COUNT
+from mcproxy._speedups.plane.reasons cimport REASON_COUNT
 from mcproxy._speedups.plane.records cimport (
     blob_new,
     blob_release,
@@ -70,7 +70,8 @@ from mcproxy._speedups.plane.routes cimport RouteTable, route_retain
 from mcproxy._speedups.plane.system cimport *
 from mcproxy._speedups.plane.worker cimport worker_free, worker_new, worker_start
 
-from mcproxy._speedups.plane.reasons import COUNTERS, Reason
+from mcproxy._speedups.plane.reasons import COUNTERS as _COUNTERS
+from mcproxy._speedups.plane.reasons import Reason
 from mcproxy.errors import DataPlaneUnavailable
 
 OPENED = EVENT_OPENED
@@ -500,7 +501,7 @@ cdef class Plane:
         cdef dict ended = {}
         cdef uint64_t total
         cdef int i, k
-        for k, name in enumerate(COUNTERS):
+        for k, name in enumerate(_COUNTERS):
             total = 0
             for i in range(self.worker_count):
                 total += mcp_read(&self.workers[i].counters[k])
@@ -552,7 +553,6 @@ cdef class Plane:
 cdef snapshot* snapshot_of(settings) except NULL:
     """settings: an object with the attributes that are read here."""
     cdef snapshot* s = <snapshot*>calloc(1, sizeof(snapshot))
-    cdef int i
     if s == NULL:
         raise MemoryError
     s.uses = 1

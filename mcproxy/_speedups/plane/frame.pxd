@@ -10,4 +10,5 @@ cdef enum:
 
 # The frame at session.first_used with a body of at most so many bytes: its size with the
 # prefix, or FRAME_...
-cdef int frame_at(session* s, int32_t most, const uint8_t** body, const uint8_t** end) noexcept nogil
+cdef int frame_at(session* s, int32_t most, const uint8_t** body,
+                  const uint8_t** end) noexcept nogil

@@ -5,7 +5,8 @@ from libc.stdint cimport uint32_t
 from mcproxy._speedups.wire.varint cimport varint_read
 
 
-cdef int frame_at(session* s, int32_t most, const uint8_t** body, const uint8_t** end) noexcept nogil:
+cdef int frame_at(session* s, int32_t most, const uint8_t** body,
+                  const uint8_t** end) noexcept nogil:
     # The frame at first_used: its size with the prefix, or FRAME_...
     cdef const uint8_t* p = s.first + s.first_used
     cdef uint32_t left = s.first_size - s.first_used

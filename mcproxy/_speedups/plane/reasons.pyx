@@ -53,7 +53,7 @@ _COUNTERS = (
     (COUNT_LEGACY_PINGS, "legacy_pings", "pings of clients before 1.7 answered"),
     (COUNT_DIAL_FAILED, "dial_failed", "connection attempts to a backend address that failed"),
     (COUNT_SPLICED, "spliced", "directions switched to splice"),
-    (COUNT_ACCEPT_PAUSED, "accept_paused", "times that accepting was paused for want of descriptors"),
+    (COUNT_ACCEPT_PAUSED, "accept_paused", "times that accepting paused for want of descriptors"),
     (COUNT_EVENTS_DROPPED, "events_dropped", "accounting events dropped"),
     (COUNT_WARM, "warm", "connected sockets that wait for a player now"),
     (COUNT_WARM_USED, "warm_used", "relays that began on a warm socket"),

@@ -60,7 +60,7 @@ cdef int relay_step(session* s) noexcept nogil:
     if over(&s.client, &s.backend) and over(&s.backend, &s.client):
         return RELAY_OVER
     if s.client.broken and s.client.readable:
-        more = True                     # found out only now: what it sent before is still to be read
+        more = True                     # found out only now: what it sent before is to be read
     return RELAY_AGAIN if more else RELAY_WAITS
 
 
@@ -127,8 +127,8 @@ cdef inline void count_written(session* s, side* target, size_t size) noexcept n
 cdef bint pump_copy(session* s, side* source, side* target) noexcept nogil:
     cdef worker* w = s.owner
     cdef ssize_t size
-    cdef int turn
-    for turn in range(RELAY_TURNS):
+    cdef int _turn
+    for _turn in range(RELAY_TURNS):
         if not source.readable or source.ended or target.held != NULL or target.broken:
             return True
         if source.large_reads >= SPLICE_AFTER or s.server.mode == MODE_ZERO_COPY:
@@ -215,11 +215,11 @@ cdef inline void release_block(session* s, side* target) noexcept nogil:
 cdef void pump_splice(session* s, side* source, side* target) noexcept nogil:
     cdef worker* w = s.owner
     cdef ssize_t size
-    cdef int turn
+    cdef int _turn
     if target.pipe_in < 0 and not take_pipe(w, target):
         source.spliced = False
         return
-    for turn in range(RELAY_TURNS):
+    for _turn in range(RELAY_TURNS):
         if source.readable and not source.ended and target.piped < PIPE_BYTES:
             fill_pipe(s, source, target)
         if target.piped == 0:

@@ -10,4 +10,4 @@ cdef void route(session* s, const uint8_t* host, int length) noexcept nogil
 cdef void routed(session* s) noexcept nogil
 # Whether two lists, each of which may be NULL, let an address in.
 cdef bint admitted(const prefix_set* admit, const prefix_set* refuse,
-                          const uint8_t* address) noexcept nogil
+                   const uint8_t* address) noexcept nogil

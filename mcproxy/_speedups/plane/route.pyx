@@ -46,7 +46,7 @@ cdef void routed(session* s) noexcept nogil:
 
 
 cdef bint admitted(const prefix_set* admit, const prefix_set* refuse,
-                          const uint8_t* address) noexcept nogil:
+                   const uint8_t* address) noexcept nogil:
     if refuse != NULL and prefix_lookup(refuse, address) >= 0:
         return False
     return admit == NULL or prefix_lookup(admit, address) >= 0

@@ -174,4 +174,3 @@ cdef extern from * nogil:
     void mcp_push(void** head, void* node, void** node_next)
     void mcp_count(uint64_t* p, uint64_t value)
     uint64_t mcp_read(uint64_t* p)
-

@@ -245,21 +245,21 @@ cdef void end_all(worker* w) noexcept nogil:
 cdef void add_listener(worker* w, int fd) noexcept nogil:
     cdef sockaddr_storage name
     cdef socklen_t length = sizeof(name)
-    cdef listener* l
+    cdef listener* slot
     cdef uint64_t i
     for i in range(LISTENERS_MOST):
-        l = &w.listeners[i]
-        if l.open:
+        slot = &w.listeners[i]
+        if slot.open:
             continue
         if getsockname(fd, <sockaddr*>&name, &length) < 0:
             break
         if mcp_epoll_add(w.epoll, fd, EPOLLIN, i << TAG_BITS | TAG_LISTENER) < 0:
             break
-        mcp_unpack(&name, l.address, &l.port)
-        l.any_address = is_any(l.address)
-        l.fd = fd
-        l.burst = 1
-        l.open = True
+        mcp_unpack(&name, slot.address, &slot.port)
+        slot.any_address = is_any(slot.address)
+        slot.fd = fd
+        slot.burst = 1
+        slot.open = True
         return
     close(fd)
 
