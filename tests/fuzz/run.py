@@ -26,7 +26,7 @@ WORDS = (
     b"\xff\xff\xff\xff\x07", b"\xff\xff\xff\xff\x0f", b"\x80\x80\x80\x80\x08", b"\x80\x80\x80\0",
     b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", b"\x80\0\0\0", b"\xfe\1", b"\xfe\1\xfa", b"///",
     b"\0FML\0", b"_dc-srv.", b"._minecraft._tcp.", b"\xed\xa0\x80", b"\xf0\x9f\x98\x80",
-    b"\xc0\x80",
+    b"\xc0\x80", b"PROXY TCP4 ", b"PROXY TCP6 ", b"\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ that once were findings stay here as seeds.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import struct
 import zlib
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from mcproxy._speedups.wire import handshake, legacy
 from mcproxy._speedups.wire.cursor import Reader
 from mcproxy._speedups.wire.frames import FrameSplitter
+from mcproxy._speedups.wire.haproxy import encode_header, parse_header
 from mcproxy._speedups.wire.nbt import decode_nbt, encode_nbt
 from mcproxy.errors import LocalProtocolError, RemoteProtocolError
 
@@ -134,6 +136,44 @@ def legacy_ping(data: bytes) -> Hashable:
         return signature(error)
 
 
+def proxy_header(data: bytes) -> Hashable:
+    """A PROXY header as the reference reads it, however many of its bytes are there."""
+    decided: object = None
+    seen: list[Hashable] = []
+    for cut in (*range(min(len(data), 120)), len(data)):
+        part = data[:cut]
+        try:
+            expected: object = reference.proxy_header(part)
+        except reference.Incomplete:
+            expected = None
+        except ValueError:
+            expected = ValueError
+        try:
+            found = parse_header(part)
+            got = found and (
+                found.version,
+                *(plain(found.source), plain(found.destination)),
+                found.size,
+            )
+        except RemoteProtocolError as error:
+            got = ValueError
+            seen.append(signature(error))
+        assert got == expected, part
+        assert decided is None or got == decided
+        if got is not None and decided is None:
+            decided = got
+            seen.append(min(cut, 40))
+        if found is not None and got is not ValueError and found.source:
+            again = parse_header(encode_header(found.version, found.source, found.destination))
+            assert again is not None
+            assert (again.source, again.destination) == (found.source, found.destination)
+    return tuple(seen[:3])
+
+
+def plain(address: tuple[str, int] | None) -> object:
+    return address and (ipaddress.ip_address(address[0]), address[1])
+
+
 def nbt(data: bytes) -> Hashable:
     """What is read can be written, and reads the same again."""
     try:
@@ -216,6 +256,18 @@ TARGETS = {
         ),
     ),
     "legacy": Target(legacy_ping, (PING_16, b"\xfe", b"\xfe\1", b"\2\0", b"\xfe\1\0" + HELLO)),
+    "proxy_header": Target(
+        proxy_header,
+        (
+            b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n" + HELLO,
+            b"PROXY TCP6 2001:db8::1 ::ffff:10.0.0.1 1 65535\r\n",
+            b"PROXY UNKNOWN ::1 ::2 3 4\r\n\x10\0",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(range(12)) + HELLO,
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x2b" + bytes(range(43)),
+            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0" + HELLO,
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x31\0\xd8" + bytes(216),
+        ),
+    ),
     "nbt": Target(
         nbt,
         (

@@ -1,6 +1,7 @@
 """For any input whatever: round trips, the same frames however the stream is cut, and a
 result or RemoteProtocolError, always the one that the plain reference gives."""
 
+import ipaddress
 import struct
 import uuid
 import zlib
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from mcproxy._speedups.wire import handshake, legacy
 from mcproxy._speedups.wire.cursor import Reader, Writer
 from mcproxy._speedups.wire.frames import FrameJoiner, FrameSplitter, scan_frames
+from mcproxy._speedups.wire.haproxy import encode_header, parse_header
 from mcproxy._speedups.wire.nbt import decode_nbt, encode_nbt
 from mcproxy._speedups.wire.varint import (
     decode_varint,
@@ -289,3 +291,44 @@ def test_any_bytes_are_a_tag_or_refused(data, kind):
     except RemoteProtocolError:
         return
     assert encode_nbt(decode_nbt(encode_nbt(value))) == encode_nbt(value)
+
+
+endpoints = st.tuples(st.ip_addresses().map(str), st.integers(0, 65535))
+header_starts = st.sampled_from(
+    [b"", b"PROXY ", b"PROXY TCP4 ", b"\r\n\r\n\0\r\nQUIT\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0d"]
+)
+
+
+@given(st.sampled_from([1, 2]), endpoints, endpoints, st.binary(max_size=40), st.data())
+def test_proxy_headers_survive_a_round_trip_and_any_cut(  # M-16
+    version, source, destination, behind, draw
+):
+    stream = encode_header(version, source, destination)
+    received = b""
+    for piece in cut(stream, draw)[:-1]:
+        received += piece
+        assert parse_header(received) is None or received == stream
+    header = parse_header(stream + behind)
+    assert (header.version, header.size) == (version, len(stream))
+    for found, wanted in ((header.source, source), (header.destination, destination)):
+        address = ipaddress.ip_address(wanted[0])
+        assert (ipaddress.ip_address(found[0]), found[1]) == (
+            getattr(address, "ipv4_mapped", None) or address,
+            wanted[1],
+        )
+    assert reference.proxy_header(stream + behind)[3] == len(stream)
+
+
+@given(header_starts, st.binary(max_size=150))
+def test_any_bytes_are_a_proxy_header_or_refused_as_the_reference_does(start, rest):
+    try:
+        expected = reference.proxy_header(start + rest)
+    except reference.Incomplete:
+        assert parse_header(start + rest) is None
+    except ValueError:
+        with pytest.raises(RemoteProtocolError):
+            parse_header(start + rest)
+    else:
+        header = parse_header(start + rest)
+        assert (header.version, header.size) == (expected[0], expected[3])
+        assert (header.source is None) == (expected[1] is None)

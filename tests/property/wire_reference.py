@@ -3,6 +3,8 @@
 Everything here raises ValueError for what the compiled code refuses.
 """
 
+import ipaddress
+import re
 import zlib
 
 
@@ -168,3 +170,64 @@ def clean_host(raw: str) -> str:
         if found and "." not in label:
             return rest
     return host.removeprefix("_minecraft._tcp.")
+
+
+def proxy_header(data: bytes) -> tuple[int, object, object, int]:
+    """(version, source, destination, size) of the header that the data begins with."""
+    if data[:6] == b"PROXY "[: len(data)]:
+        return proxy_line(data)
+    signature = bytes.fromhex("0d0a0d0a000d0a515549540a")
+    if data[:12] != signature[: len(data)]:
+        raise ValueError("no header")
+    if len(data) > 12 and data[12] not in (0x20, 0x21):
+        raise ValueError("version or command")
+    if len(data) < 16:
+        raise Incomplete
+    size = 16 + data[14] * 256 + data[15]
+    family, transport = divmod(data[13], 16)
+    if data[12] == 0x21:
+        if family > 3 or transport > 2:
+            raise ValueError("family or transport")
+        if transport and size - 16 < (0, 12, 36, 216)[family]:
+            raise ValueError("short block")
+    if size > 2048:
+        raise ValueError("long")
+    if len(data) < size:
+        raise Incomplete
+    if data[12] == 0x20 or transport != 1 or family not in (1, 2):
+        return 2, None, None, size
+    width = 4 if family == 1 else 16
+    block = data[16:]
+    ports = block[2 * width : 2 * width + 4]
+    return (
+        2,
+        (shown(ipaddress.ip_address(block[:width])), ports[0] * 256 + ports[1]),
+        (shown(ipaddress.ip_address(block[width : 2 * width])), ports[2] * 256 + ports[3]),
+        size,
+    )
+
+
+def proxy_line(data: bytes) -> tuple[int, object, object, int]:
+    end = data[:107].find(b"\r\n")
+    if end < 0:
+        if len(data) < 107:
+            raise Incomplete
+        raise ValueError("no end")
+    line = data[:end]
+    if line == b"PROXY UNKNOWN" or line.startswith(b"PROXY UNKNOWN "):
+        return 1, None, None, end + 2
+    number = rb"(0|[1-9][0-9]*)"
+    found = re.fullmatch(rb"PROXY TCP([46]) ([^ %]+) ([^ %]+) " + number + b" " + number, line)
+    if not found:
+        raise ValueError("line")
+    kind = ipaddress.IPv4Address if found[1] == b"4" else ipaddress.IPv6Address
+    source, destination = (kind(part.decode("ascii")) for part in found.group(2, 3))
+    ports = [int(part) for part in found.group(4, 5)]
+    if max(ports) > 65535:
+        raise ValueError("port")
+    return 1, (shown(source), ports[0]), (shown(destination), ports[1]), end + 2
+
+
+def shown(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> object:
+    """IPv4 inside IPv6 counts as IPv4."""
+    return getattr(address, "ipv4_mapped", None) or address
