@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,17 +30,13 @@ class StartError(Exception):
     """Why the proxy cannot start, in one line."""
 
 
-def run(main: Callable[[], Awaitable[None]]) -> None:
+def run(main: Coroutine[Any, Any, None]) -> None:
     """Run ``main`` on uvloop until it ends."""
     import uvloop
 
     _allow_descriptors()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_await(main))
-
-
-async def _await(main: Callable[[], Awaitable[None]]) -> None:
-    await main()
+        runner.run(main)
 
 
 def _allow_descriptors() -> None:
@@ -54,9 +50,15 @@ class Application:
     """One running proxy with everything around it."""
 
     def __init__(self, configuration: Configuration, socket: Path | None = None) -> None:
-        """Run ``configuration``; ``socket`` takes the place of `control.socket`."""
+        """Run ``configuration``; ``socket`` takes the place of `control.socket`.
+
+        Raises `StartError` for settings that cannot work here.
+        """
         self.configuration = configuration
-        self.proxy = Proxy(configuration.settings)
+        try:
+            self.proxy = Proxy(configuration.settings)
+        except McproxyError as error:
+            raise StartError(str(error)) from None
         self._socket = socket
         self._control = self._make_control(configuration.control_socket)
         self._log: EventLog | None = None
@@ -106,7 +108,7 @@ class Application:
             try:
                 new = await asyncio.to_thread(load, path, self._socket)
             except ConfigurationProblems as error:
-                self._files = tuple({*self._files, *error.files})
+                self._files = tuple({*self.configuration.files, *error.files})
                 raise
             control = None
             if new.control_socket != self.configuration.control_socket:

@@ -158,7 +158,7 @@ def run(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _SocketFile = Non
         await Application(configuration, socket).run()
 
     try:
-        run_loop(serve)
+        run_loop(serve())
     except StartError as error:
         raise Failure(f"mcproxy-server: {error}") from None
 

@@ -46,7 +46,8 @@ class ControlServer:
         self._commands = dict(commands)
         self._server: asyncio.Server | None = None
         self._identity: tuple[int, int] | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._idle: set[asyncio.StreamWriter] = set()
+        self._closed = False
 
     async def start(self) -> None:
         """Open the socket; raises `ControlError` if another proxy has it, or it cannot be made."""
@@ -60,11 +61,15 @@ class ControlServer:
         )
 
     async def close(self) -> None:
-        """Close and remove the socket, unless it is somebody else's by now."""
+        """Close and remove the socket, unless it is somebody else's by now.
+
+        A command that is being carried out still gets its answer.
+        """
+        self._closed = True
         if self._server is not None:
             self._server.close()
-            for writer in list(self._writers):
-                writer.close()
+        for writer in self._idle:
+            writer.close()
         self.remove()
 
     def remove(self) -> None:
@@ -77,19 +82,27 @@ class ControlServer:
             os.unlink(self.path)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        import asyncio
-
-        self._writers.add(writer)
         try:
-            while line := await asyncio.wait_for(reader.readline(), _IDLE):
+            while line := await self._request(reader, writer):
                 answer = await self._answer(line)
                 writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
                 await writer.drain()
         except (TimeoutError, ConnectionError, ValueError):
             pass  # silent, gone, or a line without end: nothing is owed to it
         finally:
-            self._writers.discard(writer)
             writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """The next line; nothing when there will be no other."""
+        import asyncio
+
+        if self._closed:
+            return b""
+        self._idle.add(writer)
+        try:
+            return await asyncio.wait_for(reader.readline(), _IDLE)
+        finally:
+            self._idle.discard(writer)
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -169,7 +170,7 @@ def run(port: int) -> None:
         with _folder() as folder:
             await _serve(port, folder)
 
-    run_loop(serve)
+    run_loop(serve())
 
 
 async def _serve(port: int, folder: Path) -> None:
@@ -202,6 +203,8 @@ async def _serve(port: int, folder: Path) -> None:
 
 
 def _welcome(app: Application, file: Path) -> None:
+    # A demo has no business to go on when its terminal is closed.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.stop)
     port = app.proxy.addresses[0][1]
     shown = "" if port == 25565 else f":{port}"
     print(_WELCOME.format(program=_program(), port=shown, file=file), flush=True)

@@ -69,10 +69,12 @@ def test_what_it_says_to_try_works(demo: Demo) -> None:
     assert demo.ask("stats", "-c", file)["status_answered"] >= 1
 
 
-def test_ctrl_c_ends_it_cleanly_and_nothing_is_left(demo: Demo) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_cleanly_and_nothing_is_left(demo: Demo, number: signal.Signals) -> None:
     file = re.search(r"stats -c (\S+)", demo.line_with("stats -c"))[1]
     assert Path(file).exists()
-    demo.signal(signal.SIGINT)
+    demo.line_with("Ctrl-C stops the demo.")
+    demo.signal(number)
     assert demo.end() == 0
     assert not Path(file).parent.exists()
     assert "Traceback" not in "\n".join(demo.lines)

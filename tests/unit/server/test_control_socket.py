@@ -136,3 +136,14 @@ async def test_a_socket_that_somebody_else_put_there_is_left_alone(path: Path) -
 async def test_a_folder_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match=r"nope/c\.sock: No such file or directory; set control"):
         await ControlServer(tmp_path / "nope" / "c.sock", COMMANDS).start()
+
+
+async def test_a_command_that_closes_the_socket_is_still_answered(path: Path) -> None:
+    async def close(request: dict[str, Any]) -> Any:
+        await server.close()
+        return "closed"
+
+    server = ControlServer(path, {"close": close})
+    await server.start()
+    assert await asyncio.to_thread(ask, path, "close") == "closed"
+    assert not path.exists()
