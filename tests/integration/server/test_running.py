@@ -85,7 +85,7 @@ def test_the_routes_in_force_are_those_of_the_running_proxy(start: Start) -> Non
 
 
 def test_stats_count_what_was_refused_by_reason(start: Start) -> None:
-    proxy = start(server("lobby"))
+    proxy = start(server("lobby"), 'timeouts.handshake = "300ms"')
     with socket.create_connection(("127.0.0.1", proxy.port), DEADLINE) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
         rest_of(connection)
@@ -311,7 +311,7 @@ def test_a_flood_of_refusals_is_a_bounded_number_of_lines(start: Start) -> None:
 
 
 def test_nothing_is_logged_of_malformed_connections(start: Start) -> None:
-    proxy = start(server("lobby"))
+    proxy = start(server("lobby"), 'timeouts.handshake = "300ms"')
     for garbage in (b"\x00" * 40, b"\xff" * 10, b"\x05\x00\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n"):
         with socket.create_connection(("127.0.0.1", proxy.port), DEADLINE) as connection:
             connection.sendall(garbage)
