@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
@@ -254,7 +255,9 @@ async def _dial(endpoints: Sequence[Endpoint], seconds: float) -> AsyncIterator[
             reasons.append(f"{show_endpoint(endpoint)}: no connection in {seconds:g} s")
             continue
         except OSError as error:
-            reasons.append(f"{show_endpoint(endpoint)}: {error.strerror or error}")
+            # asyncio's own sentence repeats the address.
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            reasons.append(f"{show_endpoint(endpoint)}: {reason}")
             continue
         try:
             yield _Peer(endpoint, reader, writer)

@@ -25,7 +25,7 @@ def ping(address: str, timeout: float) -> dict[str, Any]:
         host, port = parse_address(address)
         result = asyncio.run(ping_server(host, port, timeout=timeout))
     except McproxyError as error:
-        raise NoAnswer(f"{address}: {error}") from None
+        raise NoAnswer(f"no answer: {error}") from None
     ip, number = result.endpoint
     return {
         "motd": result.motd,
