@@ -73,6 +73,7 @@ class DataPlane:
         self._listening: dict[Address, Address] = {}
         self._dead_peer = snapshot.dead_peer
         self._ended = asyncio.Event()
+        self._closing = asyncio.Lock()
         self._loop.add_reader(self._plane.fileno(), self._drain)
         self._timer = self._loop.call_later(ACCOUNTING, self._tick)
 
@@ -109,11 +110,12 @@ class DataPlane:
                 for one in sockets:
                     one.close()
             raise
+        # The old ones go first, since a worker has room for 64; the new ones queue already.
+        for address in [a for a in self._listening if a not in wanted]:
+            await self._all_applied(self._plane.unlisten(*self._listening.pop(address)))
         for address, sockets in opened.items():
             self._listening[address] = sockets[0].getsockname()[:2]
             await self._all_applied(self._plane.listen([one.detach() for one in sockets]))
-        for address in [a for a in self._listening if a not in wanted]:
-            await self._all_applied(self._plane.unlisten(*self._listening.pop(address)))
         self._listening = {address: self._listening[address] for address in wanted}
 
     async def apply(self, snapshot: Snapshot) -> None:
@@ -126,30 +128,34 @@ class DataPlane:
 
     async def stop(self, drain: float) -> None:
         """Accept no more, give open sessions ``drain`` seconds to end, then end them."""
-        self._plane.leave()
+        if not self._plane.closed:
+            self._plane.leave()
         if self._plane.running:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), drain)
-        self._timer.cancel()
-        self._loop.remove_reader(self._plane.fileno())
-        await asyncio.to_thread(self._plane.close)
-        self._drain()
-        self._listening.clear()
+        async with self._closing:  # two may stop it at once, the second in more of a hurry
+            self._timer.cancel()
+            self._loop.remove_reader(self._plane.fileno())
+            await asyncio.to_thread(self._plane.close)
+            self._drain()
+            self._listening.clear()
 
     def _open(self, address: Address, *, probe: bool) -> list[socket.socket]:
         """A listening socket per worker. With SO_REUSEPORT a second proxy could share our port
         unseen, so a plain socket tries it first."""
         host, port = address
+        sockets: list[socket.socket] = []
         try:
             if probe and port:
                 _bound(host, port, self._dead_peer, shared=False).close()
-            sockets = [_bound(host, port, self._dead_peer, shared=True)]
-            port = sockets[0].getsockname()[1]
             while len(sockets) < self.workers:
                 sockets.append(_bound(host, port, self._dead_peer, shared=True))
+                port = sockets[0].getsockname()[1]
             for one in sockets:
                 one.listen(BACKLOG)
         except OSError as error:
+            for one in sockets:
+                one.close()
             raise ConfigurationError(_why_not(host, port, error)) from error
         return sockets
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import ipaddress
+import itertools
 import logging
 import os
 import time
@@ -60,6 +61,9 @@ RESOLVE_SOONEST = 1.0
 """Seconds between two looks at a name, however short its TTL."""
 RESOLVE_AGAIN = 5.0
 """Seconds after which a name that led nowhere is looked up again."""
+BINDS_MOST = 64
+"""Listeners of one worker."""
+TIMEOUT_MOST = 366 * 86400.0
 OWN_SERVERS_MOST = 1024
 """Servers of a route hook's own making that are remembered."""
 
@@ -99,18 +103,22 @@ class Proxy:
         self._login_hook = on_login
         self._resolver = resolver or Resolver()
         self._cache = StatusCache(settings.status, self._query)
-        _check_motds(settings, self._cache)
+        _check(settings, self._cache)
         self._endpoints: dict[str, tuple[Address, ...]] = {}
+        # A number is never given to another server: a session may still carry it.
+        self._numbers = itertools.count(UNKNOWN_ID + 1)
         self._ids: dict[str, int] = {}
         self._by_id: dict[int, Server] = {}
-        self._records: dict[Server, ServerRecord] = {}
+        self._records: dict[str, ServerRecord] = {}
+        self._unknown: ServerRecord | None = None
         self._targets: dict[tuple[str, str, int], Target] = {}
         self._worker_count = settings.workers or len(os.sched_getaffinity(0))
-        self._own_servers: dict[Server, ServerRecord] = {}
+        self._own_servers: dict[str, ServerRecord] = {}
         self._subscribers: list[Callable[[ProxyEvent], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._applying = asyncio.Lock()
         self._plane: DataPlane | None = None
+        self._stopping = False
         self._stopped = asyncio.Event()
         self._last_counters: dict[str, Any] = {}
 
@@ -120,6 +128,7 @@ class Proxy:
         """Resolve the backends, listen, accept."""
         if self._plane is not None:
             raise McproxyError("the proxy is running already")
+        self._stopping = False
         await self._resolve_all(self._settings)
         self._plane = DataPlane(
             self._snapshot(self._settings, self._router),
@@ -130,6 +139,7 @@ class Proxy:
             await self._plane.listen(self._binds)
         except BaseException:
             await self._plane.stop(0)
+            self._plane.plane.free()
             self._plane = None
             raise
         self._spawn(self._follow_names())
@@ -139,7 +149,10 @@ class Proxy:
         if self._plane is None:
             return
         plane = self._plane
+        self._stopping = True
         await plane.stop(self._settings.timeouts.drain if drain is None else drain)
+        if self._plane is None:
+            return  # somebody else stopped it meanwhile
         self._last_counters = plane.counters()
         self._plane = None
         plane.plane.free()
@@ -172,7 +185,7 @@ class Proxy:
         The number of workers is the one thing that needs a restart.
         """
         router, binds = Router(settings.servers, settings.default), _binds(settings)
-        _check_motds(settings, self._cache)
+        _check(settings, self._cache)
         # Long lists take a while to read, and logins need this loop meanwhile.
         filters = await asyncio.to_thread(_prefixes, settings.filters)
         trusted = await asyncio.to_thread(_prefix_set, settings.proxy_trusted)
@@ -180,6 +193,8 @@ class Proxy:
             await asyncio.to_thread(_prefixes, server.filters)
         async with self._applying:
             plane = self._running()
+            if self._stopping:
+                raise McproxyError("the proxy is stopping")
             if settings.workers != self._settings.workers:
                 raise ConfigurationError(
                     f"workers: {settings.workers} instead of {self._settings.workers} "
@@ -196,7 +211,7 @@ class Proxy:
             for name in gone:
                 self._cache.forget(name)
             self._settings = settings
-            self._own_servers.clear()
+            self._forget_own_servers()
             await plane.apply(self._snapshot(settings, router))
 
     # ---- What is known from outside. ----
@@ -243,23 +258,24 @@ class Proxy:
     def _snapshot(self, settings: Settings, router: Router) -> Snapshot:
         from mcproxy._speedups.plane.engine import ServerRecord
 
-        # A number is never given to another name: a session may still carry it.
-        self._by_id = {}
+        # Servers that are gone stay in _by_id: open sessions still tell of them.
         self._records = {}
         for server in router.servers:
-            self._by_id[self._id(server.name)] = server
-            self._records[server] = self._record(server)
+            number = self._id(server.name)
+            self._by_id[number] = server
+            self._records[server.name] = self._record(server, number)
+        self._unknown = ServerRecord(
+            UNKNOWN_ID,
+            MODES[Mode.PASSTHROUGH],
+            (),
+            unavailable=_login_disconnect(settings.unknown_message or UNKNOWN_TEXT),
+            unknown=True,
+        )
         admit, refuse = self._filters
         return Snapshot(
             routes=router.compiled,
-            servers=tuple(self._records[server] for server in router.servers),
-            unknown=ServerRecord(
-                UNKNOWN_ID,
-                MODES[Mode.PASSTHROUGH],
-                (),
-                unavailable=_login_disconnect(settings.unknown_message or UNKNOWN_TEXT),
-                unknown=True,
-            ),
+            servers=tuple(self._records[server.name] for server in router.servers),
+            unknown=self._unknown,
             protocols=tuple(KNOWN),
             admit=admit,
             refuse=refuse,
@@ -268,7 +284,7 @@ class Proxy:
             hooks=(HOOK_ROUTE if self._route_hook else 0)
             | (HOOK_STATUS if self._status_hook else 0)
             | (HOOK_LOGIN if self._login_hook else 0),
-            wants_local=bool(self._route_hook) or any(s.listen for s in settings.servers),
+            wants_local=self._has_hooks or any(s.listen for s in settings.servers),
             max_connections=settings.max_connections,
             connect=settings.timeouts.connect,
             handshake=settings.timeouts.handshake,
@@ -276,15 +292,21 @@ class Proxy:
             dead_peer=settings.timeouts.dead_peer,
         )
 
-    def _id(self, name: str) -> int:
-        return self._ids.setdefault(name, len(self._ids) + 1)
+    @property
+    def _has_hooks(self) -> bool:
+        return bool(self._route_hook or self._status_hook or self._login_hook)
 
-    def _record(self, server: Server) -> ServerRecord:
+    def _id(self, name: str) -> int:
+        if name not in self._ids:
+            self._ids[name] = next(self._numbers)
+        return self._ids[name]
+
+    def _record(self, server: Server, number: int) -> ServerRecord:
         from mcproxy._speedups.plane.engine import ServerRecord
 
         admit, refuse = _prefixes(server.filters)
         return ServerRecord(
-            self._id(server.name),
+            number,
             MODES[server.mode],
             self._targets_of(server),
             admit,
@@ -350,8 +372,8 @@ class Proxy:
             async with self._applying:
                 before = dict(self._endpoints)
                 wait = await self._resolve_all(self._settings)
-                if self._endpoints != before and self._plane is not None:
-                    self._own_servers.clear()
+                if self._endpoints != before and self._plane is not None and not self._stopping:
+                    self._forget_own_servers()
                     await self._plane.apply(self._snapshot(self._settings, self._router))
 
     # ---- Status. ----
@@ -376,8 +398,12 @@ class Proxy:
         return await self._cache.get(server, protocol)
 
     async def _publish_status(self, event: Event) -> None:
-        answer = await self._status(self._server_of(event), event.protocol)
-        if self._plane is None:
+        while True:
+            server = self._server_of(event)
+            answer = await self._status(server, event.protocol)
+            if self._server_of(event) == server:
+                break  # otherwise a reload has overtaken the answer
+        if self._plane is None or self._plane.plane.closed:
             return
         legacy = event.protocol == LEGACY_PROTOCOL
         self._plane.plane.put_status(
@@ -456,10 +482,11 @@ class Proxy:
         try:
             await decide(event, self._session_of(event))
         except Exception:
+            if self._plane is None or self._plane.plane.closed:
+                return  # the session has ended with the proxy
             _log.exception("a hook raised; the session is refused")
-            if self._plane is not None:
-                text = _login_disconnect(HOOK_FAILED_TEXT) if event.intent in (2, 3) else None
-                self._plane.plane.refuse(event, text)
+            text = _login_disconnect(HOOK_FAILED_TEXT) if event.intent in (2, 3) else None
+            self._plane.plane.refuse(event, text)
 
     async def _decide_route(self, event: Event, session: Session) -> None:
         assert self._route_hook is not None
@@ -475,16 +502,33 @@ class Proxy:
     async def _record_of(self, server: Server | None) -> ServerRecord:
         """The workers' record of a configured server, or of one that a route hook made up."""
         if server is None:
-            return self._snapshot(self._settings, self._router).unknown
-        if server in self._records:
-            return self._records[server]
-        if server not in self._own_servers:
+            assert self._unknown is not None
+            return self._unknown
+        number = self._ids.get(server.name)
+        if number is not None and self._by_id[number] == server and server.name in self._records:
+            return self._records[server.name]
+        key = repr(server)
+        if key not in self._own_servers:
             await asyncio.gather(*(self._resolve(a, server.name) for a in server.addresses))
+        if key not in self._own_servers:  # nobody else was faster
             while len(self._own_servers) >= OWN_SERVERS_MOST:
-                self._own_servers.pop(next(iter(self._own_servers)))
-            self._own_servers[server] = self._record(server)
-            self._by_id[self._id(server.name)] = server
-        return self._own_servers[server]
+                self._forget_own_server(next(iter(self._own_servers)))
+            number = next(self._numbers)
+            self._by_id[number] = server
+            self._own_servers[key] = self._record(server, number)
+        return self._own_servers[key]
+
+    def _forget_own_servers(self) -> None:
+        for key in list(self._own_servers):
+            self._forget_own_server(key)
+
+    def _forget_own_server(self, key: str) -> None:
+        server = self._by_id.pop(self._own_servers.pop(key).id)
+        if server.name not in self._records:
+            self._cache.forget(server.name)
+        configured = {address for s in self._settings.servers for address in s.addresses}
+        for address in set(server.addresses) - configured:
+            self._endpoints.pop(address, None)
 
     async def _decide_status(self, event: Event, session: Session) -> None:
         assert self._status_hook is not None
@@ -568,8 +612,19 @@ def _prefix_set(networks: tuple[str, ...]) -> PrefixSet | None:
     return PrefixSet(networks) if networks else None
 
 
-def _check_motds(settings: Settings, cache: StatusCache) -> None:
-    """Raises `ConfigurationError` for a MOTD that no client would read."""
+def _check(settings: Settings, cache: StatusCache) -> None:
+    """Raises `ConfigurationError` for what would fail only when it is used."""
+    for name in ("connect", "handshake", "idle", "drain"):
+        seconds = getattr(settings.timeouts, name)
+        if not 0 <= seconds <= TIMEOUT_MOST:
+            raise ConfigurationError(f"timeouts.{name}: {seconds} is not within 0 and a year")
+    texts = [("unknown_message", settings.unknown_message)]
+    texts += [(f"{s.name}: disconnect_message", s.disconnect_message) for s in settings.servers]
+    for where, text in texts:
+        try:
+            _login_disconnect(text or "")
+        except ProtocolError as error:
+            raise ConfigurationError(f"{where}: {error}") from error
     motds = [("motd_unknown", settings.motd_unknown)]
     for server in settings.servers:
         motds += [
@@ -596,6 +651,8 @@ def _binds(settings: Settings) -> tuple[Address, ...]:
                 binds.append((host, port))
     if not binds:
         raise ConfigurationError("bind is empty: there is nothing to listen on")
+    if len(binds) > BINDS_MOST:
+        raise ConfigurationError(f"bind: {len(binds)} addresses are more than {BINDS_MOST}")
     return tuple(binds)
 
 

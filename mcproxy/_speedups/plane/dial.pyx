@@ -41,7 +41,7 @@ from mcproxy._speedups.plane.system cimport (
 )
 from mcproxy._speedups.plane.warm cimport warm_take
 from mcproxy._speedups.plane.wheel cimport wheel_set
-from mcproxy._speedups.plane.words cimport say
+from mcproxy._speedups.plane.words cimport linger, say
 
 
 cdef void dial(session* s) noexcept nogil:
@@ -88,6 +88,7 @@ cdef void relay_begin(session* s) noexcept nogil:
     move(s, STATE_RELAY)
     s.active_ms = w.now_ms
     wheel_set(s, w.now_ms + min(w.current.idle_ms, <int64_t>GUARD_MS))
+    s.relayed = True
     count(w, COUNT_RELAYED)
     count(w, COUNT_RELAYING)
     if e != NULL:
@@ -119,7 +120,13 @@ cdef void relay_on(session* s) noexcept nogil:
                 w.ready_last.ready_next = s
             w.ready_last = s
     elif result == RELAY_OVER:
-        session_end(s, s.end_reason)
+        if s.client.ended or s.client.broken:
+            session_end(s, s.end_reason)
+        else:
+            # The client may still be sending: closing now would be a reset, and that would
+            # overtake the backend's last bytes.
+            s.words_reason = s.end_reason
+            linger(s)
     elif result == RELAY_NO_MEMORY:
         session_end(s, REASON_MEMORY)
 

@@ -321,6 +321,7 @@ cdef class Plane:
     cdef int event_fd
     cdef int process
     cdef int sequence
+    cdef readonly bint closed
     cdef bint joined
     cdef object __weakref__
 
@@ -340,7 +341,6 @@ cdef class Plane:
             self.workers[i] = worker_new(i, self.event_fd, self.common, snapshot_retain(first))
             if self.workers[i] == NULL:
                 snapshot_release(first)
-                snapshot_release(first)
                 raise DataPlaneUnavailable("no memory or no file descriptor for a worker")
             error = worker_start(self.workers[i])
             if error:
@@ -353,8 +353,12 @@ cdef class Plane:
         _planes.add(self)
 
     def __dealloc__(self):
+        cdef int i
         if self.workers != NULL and self.process == os.getpid():
             self.end()
+            if self.joined:
+                for i in range(self.worker_count):
+                    worker_free(self.workers[i])
         free(self.workers)
         free(self.common)
         if self.event_fd >= 0:
@@ -364,7 +368,7 @@ cdef class Plane:
         if self.process != os.getpid():
             raise DataPlaneUnavailable(
                 "the data plane does not live on after fork(): make a new one in the child")
-        if self.joined:
+        if self.closed:
             raise DataPlaneUnavailable("the data plane has been closed")
         return 0
 
@@ -527,9 +531,9 @@ cdef class Plane:
     cdef void end(self):
         cdef int i
         cdef command* c
-        if self.joined:
+        if self.closed:
             return
-        self.joined = True
+        self.closed = True
         for i in range(self.worker_count):
             c = <command*>calloc(1, sizeof(command))
             if c == NULL:
@@ -539,6 +543,7 @@ cdef class Plane:
         with nogil:
             for i in range(self.worker_count):
                 pthread_join(self.workers[i].thread, NULL)
+        self.joined = True
 
     def free(self) -> None:
         """Give back the workers' memory after ``close()``; the last events and counters go too."""

@@ -149,6 +149,7 @@ cdef struct session:
     uint32_t words_sent
     uint8_t words_reason        # why the session ends when they are out, 0: it goes on
     uint8_t end_reason          # what ended the relay first
+    bint relayed                # a backend was reached
     # Who.
     uint8_t address[16]
     uint16_t port

@@ -31,7 +31,7 @@ from mcproxy._speedups.plane.ring cimport (
     ring_begin,
     ring_commit,
 )
-from mcproxy._speedups.plane.states cimport STATE_FREE, STATE_RELAY
+from mcproxy._speedups.plane.states cimport STATE_FREE
 from mcproxy._speedups.plane.status cimport status_leave
 from mcproxy._speedups.plane.system cimport close, mcp_add, mcp_epoll_change
 from mcproxy._speedups.plane.tags cimport TAG_BITS, TAG_LISTENER
@@ -123,7 +123,7 @@ cdef void part_from_client(session* s, int reason) noexcept nogil:
     cdef worker* w = s.owner
     cdef event* e
     mcp_count(&w.ended[reason], 1)
-    if s.state == STATE_RELAY:
+    if s.relayed:
         mcp_count(&w.counters[COUNT_RELAYING], <uint64_t>-1)
         e = ring_begin(w, EVENT_CLOSED, 0)
     else:

@@ -53,13 +53,14 @@ from mcproxy._speedups.plane.system cimport (
 
 cdef int relay_step(session* s) noexcept nogil:
     cdef bint more = False
+    cdef bint broken = s.client.broken
     if not direction(s, &s.client, &s.backend, &more):
         return RELAY_NO_MEMORY
     if not direction(s, &s.backend, &s.client, &more):
         return RELAY_NO_MEMORY
     if over(&s.client, &s.backend) and over(&s.backend, &s.client):
         return RELAY_OVER
-    if s.client.broken and s.client.readable:
+    if s.client.broken and not broken:
         more = True                     # found out only now: what it sent before is to be read
     return RELAY_AGAIN if more else RELAY_WAITS
 

@@ -1,7 +1,7 @@
 # A worker: one thread, one epoll, its own listeners and sessions.
 from mcproxy._speedups.plane.layout cimport shared, snapshot, worker
 
-# A worker at rest, or NULL without memory or descriptors. It owns one use of the snapshot.
+# A worker at rest, or NULL without memory or descriptors. Takes one use of the snapshot, either way.
 cdef worker* worker_new(int index, int event_fd, shared* common, snapshot* first) noexcept nogil
 # 0, or an errno.
 cdef int worker_start(worker* w) noexcept nogil

@@ -72,6 +72,7 @@ from mcproxy._speedups.plane.wheel cimport wheel_due, wheel_wait
 cdef worker* worker_new(int index, int event_fd, shared* common, snapshot* first) noexcept nogil:
     cdef worker* w = <worker*>calloc(1, sizeof(worker))
     if w == NULL:
+        snapshot_release(first)
         return NULL
     w.index = index
     w.event_fd = event_fd
