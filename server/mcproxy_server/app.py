@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mcproxy import __version__
 from mcproxy.errors import McproxyError
 from mcproxy.proxy import Proxy
+from mcproxy.proxy.address import show_endpoint
 from mcproxy_server import answers
 from mcproxy_server.config import Configuration, ConfigurationProblems, load
 from mcproxy_server.control import ControlError, ControlServer
@@ -81,8 +82,8 @@ class Application:
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         await self._start()
         try:
-            for host, port in self.proxy.addresses:
-                print(f"listening on {_joined(host, port)}", flush=True)
+            for address in self.proxy.addresses:
+                print(f"listening on {show_endpoint(address)}", flush=True)
             if ready is not None:
                 ready(self)
             self._begin_log()
@@ -217,10 +218,6 @@ class Application:
         return {
             "pid": os.getpid(),
             "version": __version__,
-            "listening": [_joined(host, port) for host, port in self.proxy.addresses],
+            "listening": [show_endpoint(address) for address in self.proxy.addresses],
             "configuration": str(self.configuration.path.absolute()),
         }
-
-
-def _joined(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

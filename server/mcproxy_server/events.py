@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mcproxy.minecraft import versions
+from mcproxy.proxy.address import show_endpoint
 from mcproxy.proxy.events import (
     AcceptPaused,
     AcceptResumed,
-    Address,
     BackendFailed,
     NameFailed,
     ProxyEvent,
@@ -117,7 +117,7 @@ class EventLog:
             case SessionClosed():
                 self._closed(event)
             case BackendFailed():
-                where = _joined(event.backend)
+                where = show_endpoint(event.backend)
                 self._trouble(
                     "backend failed", server=event.server, backend=where, error=event.error
                 )
@@ -140,7 +140,9 @@ class EventLog:
         if _LEVELS[level] < self._level or not self._refusals.admit(reason):
             return
         self._written[reason] += 1
-        self.say(level, "refused", reason=reason, client=_joined(event.client), server=event.server)
+        self.say(
+            level, "refused", reason=reason, client=show_endpoint(event.client), server=event.server
+        )
 
     def _opened(self, event: SessionOpened) -> None:
         if self._level > _LEVELS["info"] or not self._sessions.admit("opened"):
@@ -148,9 +150,9 @@ class EventLog:
         self.say(
             "info",
             "session opened",
-            client=_joined(event.client),
+            client=show_endpoint(event.client),
             server=event.server,
-            backend=_joined(event.backend),
+            backend=show_endpoint(event.backend),
             host=event.host,
             version=versions.nearest(event.protocol).name,
             player=event.name,
@@ -162,7 +164,7 @@ class EventLog:
         self.say(
             "info",
             "session closed",
-            client=_joined(event.client),
+            client=show_endpoint(event.client),
             server=event.server,
             reason=event.reason.name.lower(),
             seconds=round(event.duration, 1),
@@ -197,8 +199,3 @@ class EventLog:
         self._summed_up = dict(totals)
         self._written.clear()
         return {reason: count for reason, count in counts.items() if count}
-
-
-def _joined(address: Address) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from mcproxy.errors import McproxyError
+from mcproxy.proxy.address import parse_address, show_endpoint
 from mcproxy.proxy.query import ping_server
-from mcproxy.proxy.resolve import parse_address
 
 __all__ = ["NoAnswer", "ping"]
 
@@ -26,7 +26,6 @@ def ping(address: str, timeout: float) -> dict[str, Any]:
         result = asyncio.run(ping_server(host, port, timeout=timeout))
     except McproxyError as error:
         raise NoAnswer(f"no answer: {error}") from None
-    ip, number = result.endpoint
     return {
         "motd": result.motd,
         "online": result.online,
@@ -37,6 +36,6 @@ def ping(address: str, timeout: float) -> dict[str, Any]:
         "latency_ms": round(result.latency, 3),
         "favicon": result.favicon,
         "kind": result.kind,
-        "address": f"[{ip}]:{number}" if ":" in ip else f"{ip}:{number}",
+        "address": show_endpoint(result.endpoint),
         "raw": result.raw,
     }
