@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -53,13 +54,22 @@ def system_calls(program: Program, work: Work, count: int = 500) -> dict[str, fl
             loaded(counted(work, count), where, where.port, None) as load,
         ):
             load.answer()
-            begin = log.stat().st_size
+            begin = settled_size(log)
             load.go()
             units = load.answer()["units"]
             with log.open("rb") as lines:
                 lines.seek(begin)
                 calls = Counter(match.decode() for match in CALL.findall(lines.read()))
     return {name: n / units for name, n in calls.most_common() if n / units >= 0.005}
+
+
+def settled_size(log: Path) -> int:
+    """The size of the log once the program has started and makes no more calls."""
+    deadline, size, before = time.monotonic() + 10, log.stat().st_size, -1
+    while size != before and time.monotonic() < deadline:
+        time.sleep(0.3)
+        before, size = size, log.stat().st_size
+    return size
 
 
 def instructions(function: str, count: int = 2000) -> float:

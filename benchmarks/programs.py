@@ -116,7 +116,9 @@ class McProxy(Program):
     mode: str = "passthrough"
 
     def command(self, place: Place) -> list[str]:
-        config = place.directory / f"{self.key}.toml"
+        # In a directory of its own, which is watched for changes: nothing else is to change there.
+        config = place.directory / "config" / "mcproxy.toml"
+        config.parent.mkdir()
         config.write_text(
             f"""bind = ["127.0.0.1:{place.port}"]
 workers = {self.workers}
