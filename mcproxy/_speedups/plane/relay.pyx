@@ -33,6 +33,7 @@ from mcproxy._speedups.plane.system cimport (
     EAGAIN,
     EINTR,
     F_SETPIPE_SZ,
+    MSG_MORE,
     MSG_NOSIGNAL,
     O_CLOEXEC,
     O_NONBLOCK,
@@ -164,7 +165,10 @@ cdef bint pump_copy(session* s, side* source, side* target) noexcept nogil:
 
 cdef bint relay_send(session* s, side* target, const char* data, uint32_t size) noexcept nogil:
     cdef worker* w = s.owner
-    cdef ssize_t taken = send(target.fd, data, size, MSG_NOSIGNAL)
+    cdef side* source = &s.client if target == &s.backend else &s.backend
+    # Behind a sender that has hung up comes its end: it goes out on the last bytes' segment.
+    cdef int flags = MSG_NOSIGNAL | (MSG_MORE if source.hung_up else 0)
+    cdef ssize_t taken = send(target.fd, data, size, flags)
     if taken < 0:
         if mcp_errno() != EAGAIN and mcp_errno() != EINTR:
             mark_broken(s, target)

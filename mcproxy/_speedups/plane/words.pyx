@@ -10,6 +10,7 @@ from mcproxy._speedups.plane.records cimport blob_release, blob_retain
 from mcproxy._speedups.plane.states cimport STATE_LINGER
 from mcproxy._speedups.plane.system cimport (
     EAGAIN,
+    MSG_MORE,
     MSG_NOSIGNAL,
     SHUT_WR,
     mcp_errno,
@@ -18,9 +19,6 @@ from mcproxy._speedups.plane.system cimport (
     shutdown,
 )
 from mcproxy._speedups.plane.wheel cimport wheel_set
-
-cdef extern from "<sys/socket.h>" nogil:
-    int MSG_MORE
 
 
 cdef void say(session* s, blob* words, int reason) noexcept nogil:
