@@ -90,7 +90,7 @@ def _help(*command: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "COLUMNS": "92", "NO_COLOR": "1"},
+        env={**os.environ, "COLUMNS": "88", "NO_COLOR": "1"},
     )
     lines = (line.rstrip() for line in told.stdout.strip().splitlines())
     return "```text\n" + "\n".join(lines) + "\n```\n"

@@ -1,7 +1,7 @@
 """The life of a session as a picture, drawn from the table that the data plane obeys.
 
-Places of the states and bends of the arrows are chosen here by hand; which arrows there are, is
-not. A state without a place is an error.
+Places of the states and bends of the arrows are chosen here by hand; which states and arrows there
+are, is not. A state for which no place was chosen stands at the bottom.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from html import escape
 
 from mcproxy._speedups.plane.states import MOVES, STATES
 
-__all__ = ["END", "PLACES", "arrows", "moves_table", "states_svg"]
+__all__ = ["END", "ENDINGS", "arrows", "moves_table", "states_svg"]
 
 END = "free"
 """The state of a slot without a session: where every session begins and ends."""
 
-PLACES = {
+Point = tuple[float, float]
+
+PLACES: dict[str, tuple[int, int]] = {
+    "PROXY header": (100, 410),
     "first packet": (190, 280),
     "status": (430, 130),
     "status wait": (680, 130),
@@ -25,6 +28,8 @@ PLACES = {
     "dial": (680, 430),
     "relay": (900, 430),
     "linger": (900, 230),
+    "warm dial": (680, 540),
+    "warm": (850, 540),
 }
 BENDS = {
     ("status", "status wait"): 16,
@@ -41,11 +46,11 @@ BENDS = {
 }
 """How far the middle of an arrow is pushed to its left, in pixels."""
 
-BEGINNING, ENDING = (32, 280), (900, 330)
-ENDS_SHOWN = ("relay", "linger")
+BEGINNINGS = {"first packet": (32, 280), "PROXY header": (32, 280), "warm dial": (560, 540)}
+ENDINGS = {"relay": (900, 330), "linger": (900, 330), "warm": (965, 540)}
 """Every state can end; the picture shows it where it is the ordinary way."""
 
-WIDTH, HEIGHT = 1000, 510
+WIDTH, BOTTOM, ROW = 1000, 580, 70
 HALF_WIDTH, HALF_HEIGHT = 62, 23
 MAIN = {"first packet", "login", "dial", "relay"}
 
@@ -67,8 +72,6 @@ STYLE = """\
 .states g:hover > .arrow { stroke: var(--color-brand-primary, #0a4bff); stroke-width: 2.4; }
 .states g:hover > .badge { stroke: var(--color-brand-primary, #0a4bff); stroke-width: 2; }
 """
-
-Point = tuple[float, float]
 
 
 def arrows() -> dict[tuple[str, str], list[int]]:
@@ -94,28 +97,47 @@ def _spelled(state: str) -> str:
 
 def states_svg() -> str:
     """The picture: boxes are states, numbers on the arrows are rows of the table."""
-    if missing := set(STATES) - set(PLACES) - {END}:
-        raise KeyError(f"docs/state_diagram.py has no place for {sorted(missing)}")
-    parts = [_dot(BEGINNING, 7), _dot(ENDING, 7), _dot(ENDING, 11, "ring")]
-    begin = (BEGINNING[0] + 4.0, float(BEGINNING[1]))
-    first = PLACES["first packet"]
-    parts.append(_between(begin, _edge(first, begin), _numbers(END, "first packet")))
-    for state in ENDS_SHOWN:
-        way = _edge(PLACES[state], ENDING)
-        stop = (float(ENDING[0]), ENDING[1] + (14.0 if way[1] > ENDING[1] else -14.0))
-        parts.append(_between(way, stop, _numbers(state, END)))
-    parts += [_arrow(before, after, numbers) for (before, after), numbers in arrows().items()]
-    parts += [_box(state) for state in STATES if state != END]
+    places, height = _places()
+    dots = {_dot(place, 7) for place in (*BEGINNINGS.values(), *ENDINGS.values())}
+    dots |= {_dot(place, 11, "ring") for place in ENDINGS.values()}
+    parts = sorted(dots)
+    for state in places:
+        if numbers := _numbers(END, state):
+            x, y = places[state]
+            dot = BEGINNINGS.get(state, (x - 120, y))
+            start = _towards(dot, places[state], 4)
+            parts.append(_between(start, _edge(places[state], start), numbers))
+        if state in ENDINGS:
+            dot = ENDINGS[state]
+            way = _edge(places[state], dot)
+            parts.append(_between(way, _towards(dot, way, 14), _numbers(state, END)))
+    parts += [
+        _arrow(places, before, after, numbers) for (before, after), numbers in arrows().items()
+    ]
+    parts += [_box(state, place) for state, place in places.items()]
     return (
-        f'<svg class="states" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+        f'<svg class="states" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         'xmlns="http://www.w3.org/2000/svg" role="img" '
         'aria-label="The states of a session and the moves between them">\n'
         f"<style>\n{STYLE}</style>\n" + "\n".join(parts) + "\n</svg>\n"
     )
 
 
-def _box(state: str) -> str:
-    x, y = PLACES[state]
+def _places() -> tuple[dict[str, Point], int]:
+    """Where each state stands, and the height of the picture."""
+    places: dict[str, Point] = {}
+    height = BOTTOM
+    for state in STATES:
+        if state in PLACES:
+            places[state] = PLACES[state]
+        elif state != END:
+            places[state] = (190, height)
+            height += ROW
+    return places, height
+
+
+def _box(state: str, place: Point) -> str:
+    x, y = place
     kind = "box main" if state in MAIN else "box"
     ways_out = [f"{number}: {MOVES[number - 1][1]}" for number in _numbers(state, END)]
     title = escape("ends when " + "; ".join(ways_out)) if ways_out else ""
@@ -130,7 +152,7 @@ def _numbers(before: str, after: str) -> list[int]:
     return [number for number, move in enumerate(MOVES, 1) if (move[0], move[2]) == (before, after)]
 
 
-def _dot(place: Point, radius: int, kind: str = "dot") -> str:
+def _dot(place: tuple[int, int], radius: int, kind: str = "dot") -> str:
     return f'<circle class="{kind}" cx="{place[0]}" cy="{place[1]}" r="{radius}"/>'
 
 
@@ -139,8 +161,8 @@ def _between(start: Point, end: Point, numbers: list[int]) -> str:
     return _drawn(start, middle, end, middle, numbers)
 
 
-def _arrow(before: str, after: str, numbers: list[int]) -> str:
-    (x1, y1), (x2, y2) = PLACES[before], PLACES[after]
+def _arrow(places: dict[str, Point], before: str, after: str, numbers: list[int]) -> str:
+    (x1, y1), (x2, y2) = places[before], places[after]
     length = math.hypot(x2 - x1, y2 - y1)
     bend = BENDS.get((before, after), 0)
     # To the left of the way, as the eye sees it: y grows downwards.
@@ -152,6 +174,14 @@ def _arrow(before: str, after: str, numbers: list[int]) -> str:
         start[1] / 4 + control[1] / 2 + end[1] / 4,
     )
     return _drawn(start, control, end, middle, numbers)
+
+
+def _towards(start: Point, end: Point, distance: float) -> Point:
+    length = math.dist(start, end)
+    return (
+        start[0] + (end[0] - start[0]) * distance / length,
+        start[1] + (end[1] - start[1]) * distance / length,
+    )
 
 
 def _edge(centre: Point, towards: Point) -> Point:
