@@ -47,7 +47,7 @@ BENDS = {
 """How far the middle of an arrow is pushed to its left, in pixels."""
 
 BEGINNINGS = {"first packet": (32, 280), "PROXY header": (32, 280), "warm dial": (560, 540)}
-ENDINGS = {"relay": (900, 330), "linger": (900, 330), "warm": (965, 540)}
+ENDINGS = {"relay": (978, 330), "linger": (978, 330), "warm": (965, 540)}
 """Every state can end; the picture shows it where it is the ordinary way."""
 
 WIDTH, BOTTOM, ROW = 1000, 580, 70
@@ -162,6 +162,8 @@ def _between(start: Point, end: Point, numbers: list[int]) -> str:
 
 
 def _arrow(places: dict[str, Point], before: str, after: str, numbers: list[int]) -> str:
+    if before == after:
+        return _loop(places[before], numbers)
     (x1, y1), (x2, y2) = places[before], places[after]
     length = math.hypot(x2 - x1, y2 - y1)
     bend = BENDS.get((before, after), 0)
@@ -169,6 +171,17 @@ def _arrow(places: dict[str, Point], before: str, after: str, numbers: list[int]
     left = ((y2 - y1) / length, -(x2 - x1) / length)
     control = ((x1 + x2) / 2 + bend * left[0], (y1 + y2) / 2 + bend * left[1])
     start, end = _edge((x1, y1), control), _edge((x2, y2), control)
+    middle = (
+        start[0] / 4 + control[0] / 2 + end[0] / 4,
+        start[1] / 4 + control[1] / 2 + end[1] / 4,
+    )
+    return _drawn(start, control, end, middle, numbers)
+
+
+def _loop(place: Point, numbers: list[int]) -> str:
+    x, y = place
+    start, end = (x - 28, y + HALF_HEIGHT + 3), (x - HALF_WIDTH - 3, y + 10)
+    control = (x - HALF_WIDTH - 45, y + HALF_HEIGHT + 45)
     middle = (
         start[0] / 4 + control[0] / 2 + end[0] / 4,
         start[1] / 4 + control[1] / 2 + end[1] / 4,
