@@ -52,7 +52,7 @@ run: install  ## start the demo: a proxy on port 25565 with two small backends
 	$(BIN)/mcproxy-server demo
 
 test: lint $(NODE_MODULES)/.installed $(MINESTOM:=/.built)  ## build, lint, and run all tests, on every Python there is
-	@tools/need strace=strace valgrind=valgrind
+	@tools/need haproxy=haproxy strace=strace valgrind=valgrind
 	$(BIN)/python -m pytest
 	$(BIN)/python tools/every-python
 	tools/sanitize
