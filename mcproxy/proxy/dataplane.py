@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mcproxy.errors import ConfigurationError, DataPlaneUnavailable
+from mcproxy.errors import DataPlaneUnavailable
+from mcproxy.proxy.listeners import by_address, close_all, open_listeners
 
 if TYPE_CHECKING:
     from mcproxy._speedups.match.prefixes import PrefixSet
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DataPlane", "Snapshot"]
 
-BACKLOG = 4096
-"""Connections that the kernel keeps for a worker that is busy."""
 ACCOUNTING = 0.1
 """Seconds between two looks at events that need not be seen at once."""
 APPLY_WAIT = 10.0
@@ -70,7 +68,7 @@ class DataPlane:
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._applied: dict[int, tuple[int, asyncio.Future[None]]] = {}
-        self._listening: dict[Address, Address] = {}
+        self._listening: dict[Address, list[socket.socket]] = {}
         self._dead_peer = snapshot.dead_peer
         self._ended = asyncio.Event()
         self._closing = asyncio.Lock()
@@ -90,33 +88,61 @@ class DataPlane:
     @property
     def addresses(self) -> list[Address]:
         """The (IP address, port) pairs that really listen, in the order they were asked for."""
-        return list(self._listening.values())
+        return [sockets[0].getsockname()[:2] for sockets in self._listening.values()]
 
-    async def listen(self, addresses: Iterable[Address]) -> None:
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """The listening sockets, to be handed to a program that takes over."""
+        return [one for sockets in self._listening.values() for one in sockets]
+
+    async def listen(
+        self, addresses: Iterable[Address], inherited: Iterable[socket.socket] = ()
+    ) -> None:
         """Listen on exactly these from now on; open sessions stay.
 
-        Port 0 means any free port. Raises `ConfigurationError` for an address that is in use or
+        Port 0 means any free port. ``inherited`` sockets that listen on a wanted address serve
+        it; the others are closed. Raises `ConfigurationError` for an address that is in use or
         not of this machine; then nothing changes.
         """
         wanted = list(dict.fromkeys(addresses))
-        ours = {port for _, port in self._listening.values()}
+        opened = self._open_missing(wanted, by_address(inherited))
+        # The old ones go first, since a worker has room for 64; the new ones queue already.
+        for address in [a for a in self._listening if a not in wanted]:
+            host, port = self._listening[address][0].getsockname()[:2]
+            await self._all_applied(self._plane.unlisten(host, port))
+            close_all(self._listening.pop(address))
+        for address, sockets in opened.items():
+            self._listening[address] = sockets
+            await self._hand_out(sockets)
+        self._listening = {address: self._listening[address] for address in wanted}
+
+    def _open_missing(
+        self, wanted: list[Address], inherited: dict[Address, list[socket.socket]]
+    ) -> dict[Address, list[socket.socket]]:
+        ours = {sockets[0].getsockname()[1] for sockets in self._listening.values()}
         opened: dict[Address, list[socket.socket]] = {}
         try:
             for address in wanted:
-                if address not in self._listening:
-                    opened[address] = self._open(address, probe=address[1] not in ours)
+                if address in self._listening:
+                    continue
+                opened[address] = inherited.pop(address, []) or open_listeners(
+                    address, self.workers, self._dead_peer, probe=address[1] not in ours
+                )
         except BaseException:
             for sockets in opened.values():
-                for one in sockets:
-                    one.close()
+                close_all(sockets)
             raise
-        # The old ones go first, since a worker has room for 64; the new ones queue already.
-        for address in [a for a in self._listening if a not in wanted]:
-            await self._all_applied(self._plane.unlisten(*self._listening.pop(address)))
-        for address, sockets in opened.items():
-            self._listening[address] = sockets[0].getsockname()[:2]
-            await self._all_applied(self._plane.listen([one.detach() for one in sockets]))
-        self._listening = {address: self._listening[address] for address in wanted}
+        finally:
+            for sockets in inherited.values():
+                close_all(sockets)
+        return opened
+
+    async def _hand_out(self, sockets: list[socket.socket]) -> None:
+        """Every socket to a worker, and at least one to every worker."""
+        count = self.workers
+        for start in range(0, len(sockets), count):
+            chosen = [sockets[(start + i) % len(sockets)] for i in range(count)]
+            await self._all_applied(self._plane.listen([os.dup(one.fileno()) for one in chosen]))
 
     async def apply(self, snapshot: Snapshot) -> None:
         """Replace the snapshot; when this returns, every worker decides by the new one."""
@@ -130,6 +156,8 @@ class DataPlane:
         """Accept no more, give open sessions ``drain`` seconds to end, then end them."""
         if not self._plane.closed:
             self._plane.leave()
+        for sockets in self._listening.values():
+            close_all(sockets)
         if self._plane.running:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), drain)
@@ -139,25 +167,6 @@ class DataPlane:
             await asyncio.to_thread(self._plane.close)
             self._drain()
             self._listening.clear()
-
-    def _open(self, address: Address, *, probe: bool) -> list[socket.socket]:
-        """A listening socket per worker. With SO_REUSEPORT a second proxy could share our port
-        unseen, so a plain socket tries it first."""
-        host, port = address
-        sockets: list[socket.socket] = []
-        try:
-            if probe and port:
-                _bound(host, port, self._dead_peer, shared=False).close()
-            while len(sockets) < self.workers:
-                sockets.append(_bound(host, port, self._dead_peer, shared=True))
-                port = sockets[0].getsockname()[1]
-            for one in sockets:
-                one.listen(BACKLOG)
-        except OSError as error:
-            for one in sockets:
-                one.close()
-            raise ConfigurationError(_why_not(host, port, error)) from error
-        return sockets
 
     async def _all_applied(self, number: int) -> None:
         future: asyncio.Future[None] = self._loop.create_future()
@@ -194,42 +203,3 @@ def _engine() -> Any:
             "codecs and sans-I/O parts work without it"
         ) from error
     return engine
-
-
-def _bound(host: str, port: int, dead_peer: float, *, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted sockets inherit this.
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # A client speaks first: the kernel wakes a worker when there is something to read, and
-        # shows it a client that says nothing after a second.
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
-        # A client that vanished is found; accepted sockets inherit this.
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, int(dead_peer // 2)))
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, int(dead_peer // 8)))
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_peer * 1000))
-        if family == socket.AF_INET6:
-            # [::] and 0.0.0.0 are two addresses: who wants both binds both.
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if shared:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        one.bind((host, port))
-    except BaseException:
-        one.close()
-        raise
-    return one
-
-
-def _why_not(host: str, port: int, error: OSError) -> str:
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {where}: another program already does; stop it or change bind"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"cannot listen on {where}: this machine has no such address; change bind"
-    if error.errno == errno.EACCES:
-        return f"cannot listen on {where}: ports below 1024 need the right to; change bind"
-    return f"cannot listen on {where}: {error.strerror}"

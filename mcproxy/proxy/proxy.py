@@ -9,8 +9,9 @@ import ipaddress
 import itertools
 import logging
 import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
@@ -79,8 +80,11 @@ class Proxy:
     """One port, many servers.
 
     ``route``, ``on_status`` and ``on_login`` are hooks, see `mcproxy.proxy.hooks`. Use it as an
-    async context manager, or call `start` and `stop`. Raises `ConfigurationError` for settings
-    that cannot work and `DataPlaneUnavailable` where the data plane cannot run.
+    async context manager, or call `start` and `stop`. Listening sockets that are ``inherited``,
+    from systemd or from the program that ran before, are used where an address wants them.
+
+    Raises `ConfigurationError` for settings that cannot work and `DataPlaneUnavailable` where the
+    data plane cannot run.
     """
 
     def __init__(
@@ -91,11 +95,13 @@ class Proxy:
         on_status: StatusHook | None = None,
         on_login: LoginHook | None = None,
         resolver: Resolver | None = None,
+        inherited: Sequence[socket.socket] = (),
     ) -> None:
         """Check the settings; nothing runs yet."""
         self._settings = settings
         self._router = Router(settings.servers, settings.default)
         self._binds = _binds(settings)
+        self._inherited = list(inherited)
         self._filters = _prefixes(settings.filters)
         self._trusted = _prefix_set(settings.proxy_trusted)
         self._route_hook = route
@@ -136,7 +142,7 @@ class Proxy:
             workers=self._worker_count,
         )
         try:
-            await self._plane.listen(self._binds)
+            await self._plane.listen(self._binds, self._inherited)
         except BaseException:
             await self._plane.stop(0)
             self._plane.plane.free()
@@ -230,6 +236,11 @@ class Proxy:
     def addresses(self) -> list[Address]:
         """The (IP address, port) pairs that listen."""
         return self._running().addresses
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """The listening sockets, to be handed to a program that takes over."""
+        return self._running().sockets
 
     @property
     def workers(self) -> int:

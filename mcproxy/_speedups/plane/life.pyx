@@ -33,8 +33,7 @@ from mcproxy._speedups.plane.ring cimport (
 )
 from mcproxy._speedups.plane.states cimport STATE_FREE
 from mcproxy._speedups.plane.status cimport status_leave
-from mcproxy._speedups.plane.system cimport close, mcp_add, mcp_epoll_change
-from mcproxy._speedups.plane.tags cimport TAG_BITS, TAG_LISTENER
+from mcproxy._speedups.plane.system cimport close, mcp_add, mcp_epoll_remove
 from mcproxy._speedups.plane.wheel cimport wheel_clear
 
 
@@ -190,7 +189,7 @@ cdef void pause_accepting(worker* w, int error) noexcept nogil:
     cdef uint64_t i
     for i in range(LISTENERS_MOST):
         if w.listeners[i].open:
-            mcp_epoll_change(w.epoll, w.listeners[i].fd, 0, i << TAG_BITS | TAG_LISTENER)
+            mcp_epoll_remove(w.epoll, w.listeners[i].fd)
     w.paused_until_ms = w.now_ms + PAUSE_MS
     if not w.pause_told:
         w.pause_told = True

@@ -74,6 +74,11 @@ cdef extern from * nogil:
         return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
     }
 
+    /* Needed where other descriptors of the same socket stay open: epoll would go on telling. */
+    static inline int mcp_epoll_remove(int epoll, int fd) {
+        return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+    }
+
     static inline int mcp_epoll_change(int epoll, int fd, uint32_t events, uint64_t data) {
         struct epoll_event e = {.events = events, .data = {.u64 = data}};
         return epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &e);
@@ -124,7 +129,7 @@ cdef extern from * nogil:
         EAGAIN, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNRESET, EPIPE, ETIMEDOUT
         ECONNABORTED, MSG_PEEK
         SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT
-        EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLERR, EPOLLHUP, EPOLLET, EPOLL_CLOEXEC
+        EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLERR, EPOLLHUP, EPOLLET, EPOLLEXCLUSIVE, EPOLL_CLOEXEC
         AF_INET, AF_INET6, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC
         SOL_SOCKET, SO_REUSEPORT, SO_REUSEADDR, SO_ERROR, IPPROTO_TCP, TCP_NODELAY, TCP_QUICKACK
         IPPROTO_IPV6, IPV6_V6ONLY
@@ -164,6 +169,7 @@ cdef extern from * nogil:
     socklen_t mcp_pack(sockaddr_storage* name, const unsigned char* address, uint16_t port)
     int mcp_set_option(int fd, int level, int name, int value)
     int mcp_epoll_add(int epoll, int fd, uint32_t events, uint64_t data)
+    int mcp_epoll_remove(int epoll, int fd)
     int mcp_epoll_change(int epoll, int fd, uint32_t events, uint64_t data)
     int mcp_start_thread(pthread_t* thread, void* (*run)(void*) noexcept nogil, void* argument)
 

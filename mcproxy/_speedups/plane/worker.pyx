@@ -254,11 +254,11 @@ cdef void add_listener(worker* w, int fd) noexcept nogil:
             continue
         if getsockname(fd, <sockaddr*>&name, &length) < 0:
             break
-        if mcp_epoll_add(w.epoll, fd, EPOLLIN, i << TAG_BITS | TAG_LISTENER) < 0:
+        slot.fd = fd
+        if watch_listener(w, i) < 0:
             break
         mcp_unpack(&name, slot.address, &slot.port)
         slot.any_address = is_any(slot.address)
-        slot.fd = fd
         slot.burst = 1
         slot.open = True
         return
@@ -278,16 +278,27 @@ cdef void remove_listener(worker* w, const unsigned char* address, int port) noe
     for i in range(LISTENERS_MOST):
         if (w.listeners[i].open and w.listeners[i].port == port
                 and memcmp(w.listeners[i].address, address, 16) == 0):
-            close(w.listeners[i].fd)
-            w.listeners[i].open = False
+            close_listener(w, &w.listeners[i])
 
 
 cdef void close_listeners(worker* w) noexcept nogil:
     cdef int i
     for i in range(LISTENERS_MOST):
         if w.listeners[i].open:
-            close(w.listeners[i].fd)
-            w.listeners[i].open = False
+            close_listener(w, &w.listeners[i])
+
+
+cdef void close_listener(worker* w, listener* slot) noexcept nogil:
+    if not w.paused_until_ms:
+        mcp_epoll_remove(w.epoll, slot.fd)
+    close(slot.fd)
+    slot.open = False
+
+
+cdef inline int watch_listener(worker* w, uint64_t index) noexcept nogil:
+    # Workers may share a socket that was inherited: one of them is woken, not all.
+    return mcp_epoll_add(w.epoll, w.listeners[index].fd, EPOLLIN | EPOLLEXCLUSIVE,
+                         index << TAG_BITS | TAG_LISTENER)
 
 
 cdef void accept_again(worker* w) noexcept nogil:
@@ -295,7 +306,7 @@ cdef void accept_again(worker* w) noexcept nogil:
     w.paused_until_ms = 0
     for i in range(LISTENERS_MOST):
         if w.listeners[i].open:
-            mcp_epoll_change(w.epoll, w.listeners[i].fd, EPOLLIN, i << TAG_BITS | TAG_LISTENER)
+            watch_listener(w, i)
 
 
 # ---- Commands. ----
