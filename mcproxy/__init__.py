@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from mcproxy._speedups.match.prefixes import PrefixSet
     from mcproxy._speedups.wire.cursor import Reader, Writer
     from mcproxy._speedups.wire.frames import Frame, FrameJoiner, FrameSplitter, join_frame
+    from mcproxy._speedups.wire.haproxy import (
+        ProxyHeader,
+        encode_proxy_header,
+        parse_proxy_header,
+    )
     from mcproxy.errors import (
         ConfigurationError,
         DataPlaneUnavailable,
@@ -50,6 +55,11 @@ _HOMES = {
     "mcproxy._speedups.match.prefixes": ("PrefixSet",),
     "mcproxy._speedups.wire.cursor": ("Reader", "Writer"),
     "mcproxy._speedups.wire.frames": ("Frame", "FrameJoiner", "FrameSplitter", "join_frame"),
+    "mcproxy._speedups.wire.haproxy": (
+        "ProxyHeader",
+        "encode_proxy_header",
+        "parse_proxy_header",
+    ),
     "mcproxy.errors": (
         "ConfigurationError",
         "DataPlaneUnavailable",
@@ -101,6 +111,7 @@ __all__ = [
     "PrefixSet",
     "ProtocolError",
     "Proxy",
+    "ProxyHeader",
     "Reader",
     "ReleasedError",
     "RemoteProtocolError",
@@ -113,7 +124,9 @@ __all__ = [
     "Writer",
     "__version__",
     "build_status",
+    "encode_proxy_header",
     "join_frame",
+    "parse_proxy_header",
 ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from mcproxy._speedups.wire.frames import FrameSplitter, join_frame
-from mcproxy._speedups.wire.haproxy import encode_header
+from mcproxy._speedups.wire.haproxy import encode_proxy_header
 from mcproxy.errors import BackendDown, BackendSilent, RemoteProtocolError
 from mcproxy.minecraft import status as statuses
 from mcproxy.minecraft.handshake import Handshake, Intent
@@ -195,11 +195,11 @@ class _Peer:
     def introduce(self, version: Literal["v1", "v2"]) -> None:
         """Begin with the PROXY header of a connection that is nobody else's."""
         if version == "v2":
-            self._writer.write(encode_header(2))
+            self._writer.write(encode_proxy_header(2))
             return
         # UNKNOWN is refused by some; the specification (2.1) wants the connection's own addresses.
         near, far = (self._writer.get_extra_info(name) for name in ("sockname", "peername"))
-        self._writer.write(encode_header(1, _unscoped(near), _unscoped(far)))
+        self._writer.write(encode_proxy_header(1, _unscoped(near), _unscoped(far)))
 
     async def status(self, host: str, port: int, protocol: int) -> Status:
         handshake = Handshake(protocol, host, port, Intent.STATUS)

@@ -58,6 +58,8 @@ _LOUD = {
     "NO_BACKEND": "warning",
     "CONTROL_BUSY": "warning",
     "CONTROL_SLOW": "warning",
+    "PROXY_MALFORMED": "warning",
+    "PROXY_MISSING": "warning",
     "INTERNAL": "error",
 }
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from mcproxy._speedups.wire import handshake, legacy
 from mcproxy._speedups.wire.cursor import Reader
 from mcproxy._speedups.wire.frames import FrameSplitter
-from mcproxy._speedups.wire.haproxy import encode_header, parse_header
+from mcproxy._speedups.wire.haproxy import encode_proxy_header, parse_proxy_header
 from mcproxy._speedups.wire.nbt import decode_nbt, encode_nbt
 from mcproxy.errors import LocalProtocolError, RemoteProtocolError
 
@@ -149,7 +149,7 @@ def proxy_header(data: bytes) -> Hashable:
         except ValueError:
             expected = ValueError
         try:
-            found = parse_header(part)
+            found = parse_proxy_header(part)
             got = found and (
                 found.version,
                 *(plain(found.source), plain(found.destination)),
@@ -164,7 +164,9 @@ def proxy_header(data: bytes) -> Hashable:
             decided = got
             seen.append(min(cut, 40))
         if found is not None and got is not ValueError and found.source:
-            again = parse_header(encode_header(found.version, found.source, found.destination))
+            again = parse_proxy_header(
+                encode_proxy_header(found.version, found.source, found.destination)
+            )
             assert again is not None
             assert (again.source, again.destination) == (found.source, found.destination)
     return tuple(seen[:3])

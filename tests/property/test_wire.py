@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mcproxy._speedups.wire import handshake, legacy
 from mcproxy._speedups.wire.cursor import Reader, Writer
 from mcproxy._speedups.wire.frames import FrameJoiner, FrameSplitter, scan_frames
-from mcproxy._speedups.wire.haproxy import encode_header, parse_header
+from mcproxy._speedups.wire.haproxy import encode_proxy_header, parse_proxy_header
 from mcproxy._speedups.wire.nbt import decode_nbt, encode_nbt
 from mcproxy._speedups.wire.varint import (
     decode_varint,
@@ -303,12 +303,12 @@ header_starts = st.sampled_from(
 def test_proxy_headers_survive_a_round_trip_and_any_cut(  # M-16
     version, source, destination, behind, draw
 ):
-    stream = encode_header(version, source, destination)
+    stream = encode_proxy_header(version, source, destination)
     received = b""
     for piece in cut(stream, draw)[:-1]:
         received += piece
-        assert parse_header(received) is None or received == stream
-    header = parse_header(stream + behind)
+        assert parse_proxy_header(received) is None or received == stream
+    header = parse_proxy_header(stream + behind)
     assert (header.version, header.size) == (version, len(stream))
     for found, wanted in ((header.source, source), (header.destination, destination)):
         address = ipaddress.ip_address(wanted[0])
@@ -324,11 +324,11 @@ def test_any_bytes_are_a_proxy_header_or_refused_as_the_reference_does(start, re
     try:
         expected = reference.proxy_header(start + rest)
     except reference.Incomplete:
-        assert parse_header(start + rest) is None
+        assert parse_proxy_header(start + rest) is None
     except ValueError:
         with pytest.raises(RemoteProtocolError):
-            parse_header(start + rest)
+            parse_proxy_header(start + rest)
     else:
-        header = parse_header(start + rest)
+        header = parse_proxy_header(start + rest)
         assert (header.version, header.size) == (expected[0], expected[3])
         assert (header.source is None) == (expected[1] is None)

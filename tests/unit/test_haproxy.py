@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from mcproxy._speedups.wire.haproxy import MAX_HEADER, encode_header, parse_header
+from mcproxy._speedups.wire.haproxy import MAX_HEADER, encode_proxy_header, parse_proxy_header
 from mcproxy.errors import LocalProtocolError, RemoteProtocolError
 
 EXAMPLE = b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n"
@@ -52,20 +52,20 @@ def head(command: int, family: int, block: bytes = b"") -> bytes:
 )
 def test_a_header_is_read_and_written(data, version, source, destination):  # M-16
     for behind in (b"", b"\r\n", b"\x10\0more", V2):
-        header = parse_header(data + behind)
+        header = parse_proxy_header(data + behind)
         assert (header.version, header.source, header.destination, header.size) == (
             version,
             source,
             destination,
             len(data),
         )
-    assert encode_header(version, source, destination).lower() == data.lower()
+    assert encode_proxy_header(version, source, destination).lower() == data.lower()
 
 
 @pytest.mark.parametrize(("line", "length"), LONGEST.items())
 def test_the_longest_lines_are_read(line, length):
     assert len(line) == length
-    header = parse_header(line)
+    header = parse_proxy_header(line)
     assert header.size == length
     assert (header.source is None) == line.startswith(b"PROXY UNKNOWN")
 
@@ -73,7 +73,7 @@ def test_the_longest_lines_are_read(line, length):
 @pytest.mark.parametrize("data", [EXAMPLE, *LONGEST, V2, V2_SIX, LOCAL])
 def test_a_part_of_a_header_is_waited_for(data):
     for size in range(len(data)):
-        assert parse_header(data[:size]) is None
+        assert parse_proxy_header(data[:size]) is None
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_a_part_of_a_header_is_waited_for(data):
     ],
 )
 def test_a_header_may_leave_the_address_to_the_socket(data):
-    header = parse_header(data + b"x")
+    header = parse_proxy_header(data + b"x")
     assert (header.source, header.destination, header.size) == (None, None, len(data))
 
 
 def test_what_follows_the_addresses_is_skipped():  # TLVs, section 2.2
     for more in (b"\x04\0\1x", b"\x01\xff\xff", bytes(MAX_HEADER - 28)):
-        header = parse_header(head(0x21, 0x11, BLOCK + more) + b"next")
+        header = parse_proxy_header(head(0x21, 0x11, BLOCK + more) + b"next")
         assert header.source == ("192.168.0.1", 56324)
         assert header.size == 28 + len(more)
 
@@ -121,7 +121,7 @@ def test_what_follows_the_addresses_is_skipped():  # TLVs, section 2.2
 )
 def test_what_does_not_begin_like_a_header_is_none(line):
     with pytest.raises(RemoteProtocolError, match="not those of a header"):
-        parse_header(line)
+        parse_proxy_header(line)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_what_does_not_begin_like_a_header_is_none(line):
 )
 def test_a_line_that_is_not_exactly_one_is_refused(line):
     with pytest.raises(RemoteProtocolError, match="malformed"):
-        parse_header(line.encode())
+        parse_proxy_header(line.encode())
 
 
 @pytest.mark.parametrize(
@@ -185,36 +185,36 @@ def test_a_line_that_is_not_exactly_one_is_refused(line):
 )
 def test_a_binary_header_that_says_what_does_not_exist_is_refused_at_once(data):
     with pytest.raises(RemoteProtocolError, match="malformed"):
-        parse_header(data[:16])
+        parse_proxy_header(data[:16])
 
 
 def test_no_more_is_waited_for_than_the_bound():
-    assert parse_header(head(0x20, 0, bytes(MAX_HEADER - 16))).size == MAX_HEADER
+    assert parse_proxy_header(head(0x20, 0, bytes(MAX_HEADER - 16))).size == MAX_HEADER
     with pytest.raises(RemoteProtocolError, match=f"longer than {MAX_HEADER} bytes"):
-        parse_header(SIGNATURE + b"\x20\x00" + struct.pack(">H", MAX_HEADER - 15))
+        parse_proxy_header(SIGNATURE + b"\x20\x00" + struct.pack(">H", MAX_HEADER - 15))
 
 
 def test_addresses_of_two_families_are_both_written_as_ipv6():
     four, six = ("192.0.2.1", 1), ("2001:db8::1", 2)
     mapped = bytes(10) + b"\xff\xff\xc0\0\2\1"
     packed = bytes.fromhex("20010db8000000000000000000000001")
-    assert encode_header(1, four, six) == b"PROXY TCP6 ::ffff:c000:201 2001:db8::1 1 2\r\n"
-    assert encode_header(1, six, four) == b"PROXY TCP6 2001:db8::1 ::ffff:c000:201 2 1\r\n"
-    assert encode_header(2, four, six) == head(0x21, 0x21, mapped + packed + b"\0\1\0\2")
-    assert encode_header(2, six, four) == head(0x21, 0x21, packed + mapped + b"\0\2\0\1")
+    assert encode_proxy_header(1, four, six) == b"PROXY TCP6 ::ffff:c000:201 2001:db8::1 1 2\r\n"
+    assert encode_proxy_header(1, six, four) == b"PROXY TCP6 2001:db8::1 ::ffff:c000:201 2 1\r\n"
+    assert encode_proxy_header(2, four, six) == head(0x21, 0x21, mapped + packed + b"\0\1\0\2")
+    assert encode_proxy_header(2, six, four) == head(0x21, 0x21, packed + mapped + b"\0\2\0\1")
 
 
 def test_a_mapped_address_is_an_ipv4_address():
-    assert encode_header(1, ("::ffff:192.0.2.1", 1), ("192.0.2.2", 2)) == (
+    assert encode_proxy_header(1, ("::ffff:192.0.2.1", 1), ("192.0.2.2", 2)) == (
         b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
     )
     # HAProxy itself writes the dots.
-    assert parse_header(b"PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n").source == ("192.0.2.1", 1)
+    assert parse_proxy_header(b"PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n").source == ("192.0.2.1", 1)
 
 
 def test_a_connection_of_one_s_own_is_announced():
-    assert encode_header(1) == b"PROXY UNKNOWN\r\n"
-    assert encode_header(2) == LOCAL
+    assert encode_proxy_header(1) == b"PROXY UNKNOWN\r\n"
+    assert encode_proxy_header(2) == LOCAL
 
 
 @pytest.mark.parametrize(
@@ -234,4 +234,4 @@ def test_a_connection_of_one_s_own_is_announced():
 )
 def test_what_cannot_be_written_is_refused(arguments):
     with pytest.raises(LocalProtocolError, match="PROXY header"):
-        encode_header(*arguments)
+        encode_proxy_header(*arguments)

@@ -2,7 +2,7 @@ from typing import final
 
 from typing_extensions import Buffer
 
-__all__ = ["MAX_HEADER", "ProxyHeader", "encode_header", "parse_header"]
+__all__ = ["MAX_HEADER", "ProxyHeader", "encode_proxy_header", "parse_proxy_header"]
 
 MAX_HEADER: int
 
@@ -17,8 +17,8 @@ class ProxyHeader:
     @property
     def size(self) -> int: ...
 
-def parse_header(data: Buffer, /) -> ProxyHeader | None: ...
-def encode_header(
+def parse_proxy_header(data: Buffer, /) -> ProxyHeader | None: ...
+def encode_proxy_header(
     version: int,
     source: tuple[str, int] | None = None,
     destination: tuple[str, int] | None = None,

@@ -11,7 +11,7 @@ from mcproxy._speedups.wire.cursor cimport load_u16, store_u16
 
 from mcproxy.errors import LocalProtocolError, RemoteProtocolError
 
-__all__ = ["MAX_HEADER", "ProxyHeader", "encode_header", "parse_header"]
+__all__ = ["MAX_HEADER", "ProxyHeader", "encode_proxy_header", "parse_proxy_header"]
 
 MAX_HEADER = HAPROXY_HEADER_MAX
 
@@ -244,7 +244,7 @@ cdef dict MESSAGES = {
 
 @cython.final
 cdef class ProxyHeader:
-    """A header as :func:`parse_header` read it.
+    """A header as :func:`parse_proxy_header` read it.
 
     ``source`` and ``destination`` are ``(IP address, port)`` of the client's own connection, or
     None where the addresses of the socket count: LOCAL, UNKNOWN, and what is not TCP over IP.
@@ -278,7 +278,7 @@ cdef int pack(str host, uint8_t* out) except -1:
     raise LocalProtocolError(f"PROXY header: {host!r} is not an IP address")
 
 
-def parse_header(data, /) -> ProxyHeader | None:
+def parse_proxy_header(data, /) -> ProxyHeader | None:
     """Read the PROXY header that ``data`` begins with; None while it is not whole.
 
     ``data`` is everything received so far (any object with the buffer protocol); what follows
@@ -304,7 +304,7 @@ def parse_header(data, /) -> ProxyHeader | None:
     return header
 
 
-def encode_header(int version, tuple source=None, tuple destination=None, /) -> bytes:
+def encode_proxy_header(int version, tuple source=None, tuple destination=None, /) -> bytes:
     """Write a PROXY header of version 1 or 2 for TCP (sections 2.1 and 2.2).
 
     ``source`` and ``destination`` are ``(IP address, port)`` of the connection that is passed
