@@ -65,6 +65,8 @@ class Refused:
     client: Address
     server: str | None
     reason: Reason
+    host: str | None = None
+    """For `Reason.UNKNOWN_HOST`: the name that leads nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

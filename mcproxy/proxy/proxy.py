@@ -465,7 +465,9 @@ class Proxy:
                 )
             )
         elif event.kind == engine.REFUSED:
-            self._tell(Refused(client, name, Reason(event.reason)))
+            self._tell(
+                Refused(client, name, Reason(event.reason), _host_of(event)[0] if event.host else None)
+            )
         elif event.kind == engine.DIAL_FAILED:
             self._tell(BackendFailed(name, client, os.strerror(event.detail)))
         elif event.kind == engine.PAUSED:

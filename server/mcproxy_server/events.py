@@ -143,7 +143,12 @@ class EventLog:
             return
         self._written[reason] += 1
         self.say(
-            level, "refused", reason=reason, client=show_endpoint(event.client), server=event.server
+            level,
+            "refused",
+            reason=reason,
+            client=show_endpoint(event.client),
+            server=event.server,
+            host=event.host,
         )
 
     def _opened(self, event: SessionOpened) -> None:

@@ -233,6 +233,7 @@ async def test_a_player_hears_that_the_host_is_unknown(net: Net) -> None:
     client = await net.client(proxy, join("b.example"))
     assert b"Nobody lives here" in await client.frame()
     assert await ended(net, client, proxy, "unknown_host") == b""
+    assert [event.host for event in await told(net, 1)] == ["b.example"]
 
 
 async def test_a_client_from_before_1_7_hears_that_it_is_too_old(net: Net) -> None:

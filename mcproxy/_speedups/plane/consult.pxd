@@ -7,3 +7,5 @@ cdef void consult(session* s, int kind) noexcept nogil
 # An event with the host as it came and, where Login Start was read, the name and UUID;
 # NULL when the ring is full. The caller commits it.
 cdef event* identified(session* s, int kind) noexcept nogil
+# Tells of a player whose host name leads nowhere, while the name is still there.
+cdef void tell_unknown_host(session* s) noexcept nogil

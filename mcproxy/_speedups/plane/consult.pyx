@@ -5,10 +5,10 @@ from libc.string cimport memcpy, memset
 
 from mcproxy._speedups.plane.frame cimport frame_at
 from mcproxy._speedups.plane.layout cimport worker
-from mcproxy._speedups.plane.life cimport move, session_end
+from mcproxy._speedups.plane.life cimport move, refusal_may_be_told, session_end
 from mcproxy._speedups.plane.limits cimport CONSULT_MOST, CONSULT_MS, LOGIN_BODY_MAX
-from mcproxy._speedups.plane.reasons cimport REASON_CONTROL_BUSY
-from mcproxy._speedups.plane.ring cimport event_session, ring_begin, ring_commit
+from mcproxy._speedups.plane.reasons cimport REASON_CONTROL_BUSY, REASON_UNKNOWN_HOST
+from mcproxy._speedups.plane.ring cimport EVENT_REFUSED, event_session, ring_begin, ring_commit
 from mcproxy._speedups.plane.states cimport STATE_CONSULT
 from mcproxy._speedups.plane.wheel cimport wheel_set
 from mcproxy._speedups.wire.handshake cimport (
@@ -79,3 +79,11 @@ cdef event* identified(session* s, int kind) noexcept nogil:
     if login.name_len:
         memcpy(<uint8_t*>e + sizeof(event) + host_size, login.name, login.name_len)
     return e
+
+
+cdef void tell_unknown_host(session* s) noexcept nogil:
+    cdef event* e = identified(s, EVENT_REFUSED) if refusal_may_be_told(s.owner) else NULL
+    s.told = True
+    if e != NULL:
+        e.reason = REASON_UNKNOWN_HOST
+        ring_commit(s.owner, e)

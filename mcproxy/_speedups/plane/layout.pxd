@@ -148,6 +148,7 @@ cdef struct session:
     blob* words
     uint32_t words_sent
     uint8_t words_reason        # why the session ends when they are out, 0: it goes on
+    bint told                   # its refusal has been told
     uint8_t end_reason          # what ended the relay first
     bint relayed                # a backend was reached
     # Who.

@@ -48,3 +48,5 @@ cdef void turn_away(worker* w, int fd, int why, const uint8_t* address,
 cdef void tell(worker* w, int kind, int detail) noexcept nogil
 # No descriptor is left: connections wait in the kernel until the loop tries again.
 cdef void pause_accepting(worker* w, int error) noexcept nogil
+# All refusals are counted; a bounded number a second is told one by one.
+cdef bint refusal_may_be_told(worker* w) noexcept nogil

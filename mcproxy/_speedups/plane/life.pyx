@@ -126,7 +126,7 @@ cdef void part_from_client(session* s, int reason) noexcept nogil:
         mcp_count(&w.counters[COUNT_RELAYING], <uint64_t>-1)
         e = ring_begin(w, EVENT_CLOSED, 0)
     else:
-        e = refusal(w, reason) if reason <= REASON_LAST_REFUSAL else NULL
+        e = refusal(w, reason) if reason <= REASON_LAST_REFUSAL and not s.told else NULL
     if e != NULL:
         event_session(e, s)
         e.reason = reason
@@ -162,16 +162,18 @@ cdef void turn_away(worker* w, int fd, int why, const uint8_t* address,
         ring_commit(w, e)
 
 
-cdef event* refusal(worker* w, int why) noexcept nogil:
-    # All refusals are counted; a bounded number a second is told one by one.
-    cdef event* e
+cdef bint refusal_may_be_told(worker* w) noexcept nogil:
     if w.now_ms // 1000 != w.refusals_second:
         w.refusals_second = w.now_ms // 1000
         w.refusals_told = 0
     if w.refusals_told >= REFUSALS_PER_SECOND:
-        return NULL
+        return False
     w.refusals_told += 1
-    e = ring_begin(w, EVENT_REFUSED, 0)
+    return True
+
+
+cdef event* refusal(worker* w, int why) noexcept nogil:
+    cdef event* e = ring_begin(w, EVENT_REFUSED, 0) if refusal_may_be_told(w) else NULL
     if e != NULL:
         e.reason = why
     return e

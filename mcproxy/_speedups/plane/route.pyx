@@ -2,7 +2,7 @@
 
 from mcproxy._speedups.match.prefixes cimport prefix_lookup
 from mcproxy._speedups.plane.answer cimport ask_status, status_packets
-from mcproxy._speedups.plane.consult cimport consult
+from mcproxy._speedups.plane.consult cimport consult, tell_unknown_host
 from mcproxy._speedups.plane.dial cimport dial
 from mcproxy._speedups.plane.layout cimport HOOK_LOGIN, HOOK_ROUTE, MODE_SERVER_ONLY, snapshot
 from mcproxy._speedups.plane.life cimport move, session_end
@@ -36,6 +36,7 @@ cdef void routed(session* s) noexcept nogil:
         wheel_set(s, s.owner.now_ms + s.owner.current.handshake_ms)
         status_packets(s)
     elif s.server.unknown:
+        tell_unknown_host(s)
         say(s, s.server.unavailable, REASON_UNKNOWN_HOST)
     elif s.server.mode == MODE_SERVER_ONLY or s.owner.current.hooks & HOOK_LOGIN:
         move(s, STATE_LOGIN)
