@@ -114,7 +114,7 @@ def init(
 Examples:
 
     mcproxy-server check
-    mcproxy-server check -c /etc/mcproxy/mcproxy.toml && systemctl reload mcproxy
+    mcproxy-server check -c /etc/mcproxy/mcproxy.toml && systemctl reload mcproxy-server
 """,
 )
 def check(*, config: _ConfigFile = Path("mcproxy.toml")) -> None:
