@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
 from collections.abc import Callable, Iterable
@@ -64,7 +65,7 @@ class DataPlane:
         self, snapshot: Snapshot, on_event: Callable[[Event], None], *, workers: int = 0
     ) -> None:
         """Start the workers; nothing is listened on yet."""
-        self._plane: Plane = _engine().Plane(workers or len(os.sched_getaffinity(0)), snapshot)
+        self._plane: Plane = load_engine().Plane(workers or len(os.sched_getaffinity(0)), snapshot)
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._applied: dict[int, tuple[int, asyncio.Future[None]]] = {}
@@ -181,7 +182,7 @@ class DataPlane:
         self._drain()
 
     def _drain(self) -> None:
-        engine = _engine()
+        engine = load_engine()
         for event in self._plane.events():
             if event.kind != engine.APPLIED:
                 self._on_event(event)
@@ -194,7 +195,9 @@ class DataPlane:
             self._ended.set()
 
 
-def _engine() -> Any:
+@functools.cache
+def load_engine() -> Any:
+    """The compiled part; raises `DataPlaneUnavailable` where there is none."""
     try:
         from mcproxy._speedups.plane import engine
     except ImportError as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from mcproxy._speedups.match.prefixes import PrefixSet
+from mcproxy._speedups.plane.reasons import REFUSALS, Reason
 from mcproxy._speedups.wire.frames import join_frame
 from mcproxy.errors import ConfigurationError, McproxyError, ProtocolError
 from mcproxy.minecraft.handshake import clean_host
@@ -26,7 +27,7 @@ from mcproxy.minecraft.packets import State
 from mcproxy.minecraft.status import encode_response
 from mcproxy.minecraft.versions import KNOWN
 from mcproxy.proxy.address import parse_address
-from mcproxy.proxy.dataplane import DataPlane, Snapshot
+from mcproxy.proxy.dataplane import DataPlane, Snapshot, load_engine
 from mcproxy.proxy.events import (
     AcceptPaused,
     AcceptResumed,
@@ -249,8 +250,6 @@ class Proxy:
 
     def counters(self) -> dict[str, Any]:
         """Every counter by name; ``refused`` and ``ended`` by the name of the reason."""
-        from mcproxy._speedups.plane.reasons import REFUSALS
-
         counters = dict(self._plane.counters() if self._plane else self._last_counters)
         by_reason = counters.pop("ended", {})
         counters["refused"] = {r.name.lower(): by_reason.get(r, 0) for r in REFUSALS}
@@ -428,17 +427,20 @@ class Proxy:
     # ---- Events of the workers. ----
 
     def _on_event(self, event: Event) -> None:
-        from mcproxy._speedups.plane import engine
-        from mcproxy._speedups.plane.reasons import Reason
-
-        client = (event.address, event.port)
-        server = self._by_id.get(event.server)
-        name = server.name if server else None
+        engine = load_engine()
         if event.kind == engine.STATUS_WANTED:
             self._spawn(self._publish_status(event))
         elif event.kind in (engine.CONSULT_ROUTE, engine.CONSULT_STATUS, engine.CONSULT_LOGIN):
             self._spawn(self._consult(event))
-        elif event.kind == engine.OPENED:
+        elif self._subscribers:
+            self._account(event)
+
+    def _account(self, event: Event) -> None:
+        engine = load_engine()
+        client = (event.address, event.port)
+        server = self._by_id.get(event.server)
+        name = server.name if server else None
+        if event.kind == engine.OPENED:
             self._tell(
                 SessionOpened(
                     event.session,
@@ -465,9 +467,8 @@ class Proxy:
                 )
             )
         elif event.kind == engine.REFUSED:
-            self._tell(
-                Refused(client, name, Reason(event.reason), _host_of(event)[0] if event.host else None)
-            )
+            host = _host_of(event)[0] if event.host else None
+            self._tell(Refused(client, name, Reason(event.reason), host))
         elif event.kind == engine.DIAL_FAILED:
             self._tell(BackendFailed(name, client, os.strerror(event.detail)))
         elif event.kind == engine.PAUSED:
@@ -485,8 +486,7 @@ class Proxy:
     # ---- Hooks. ----
 
     async def _consult(self, event: Event) -> None:
-        from mcproxy._speedups.plane import engine
-
+        engine = load_engine()
         decide = {
             engine.CONSULT_ROUTE: self._decide_route,
             engine.CONSULT_STATUS: self._decide_status,
