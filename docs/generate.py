@@ -21,7 +21,18 @@ from mcproxy_server.config.reference import markdown as configuration
 
 DOCS = Path(__file__).resolve().parent
 LIMITS = DOCS.parent / "mcproxy" / "_speedups" / "plane" / "limits.pxd"
-COMMANDS = ("demo", "init", "check", "run", "routes", "stats", "reload", "ping")
+COMMANDS = (
+    "demo",
+    "init",
+    "check",
+    "run",
+    "routes",
+    "stats",
+    "servers",
+    "drain",
+    "reload",
+    "ping",
+)
 _LIMIT = re.compile(r" +(?P<name>[A-Z_]+) = (?P<value>\d+)(?: +# (?P<meaning>.+))?$")
 
 

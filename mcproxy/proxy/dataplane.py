@@ -70,7 +70,6 @@ class DataPlane:
         self._loop = asyncio.get_running_loop()
         self._applied: dict[int, tuple[int, asyncio.Future[None]]] = {}
         self._listening: dict[Address, list[socket.socket]] = {}
-        self._dead_peer = snapshot.dead_peer
         self._ended = asyncio.Event()
         self._closing = asyncio.Lock()
         self._loop.add_reader(self._plane.fileno(), self._drain)
@@ -127,7 +126,7 @@ class DataPlane:
                 if address in self._listening:
                     continue
                 opened[address] = inherited.pop(address, []) or open_listeners(
-                    address, self.workers, self._dead_peer, probe=address[1] not in ours
+                    address, self.workers, probe=address[1] not in ours
                 )
         except BaseException:
             for sockets in opened.values():

@@ -16,6 +16,8 @@ __all__ = [
     "AcceptPaused",
     "AcceptResumed",
     "Address",
+    "AddressDown",
+    "AddressUp",
     "BackendFailed",
     "NameFailed",
     "ProxyEvent",
@@ -79,6 +81,24 @@ class BackendFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressDown:
+    """Health checks took an address of a server out."""
+
+    server: str
+    address: Address
+    error: str
+    """What was wrong in the last check."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressUp:
+    """Health checks brought an address of a server back."""
+
+    server: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class NameFailed:
     """The name of a backend could not be resolved; the last good answer stays in use."""
 
@@ -104,6 +124,8 @@ ProxyEvent: TypeAlias = (
     | SessionClosed
     | Refused
     | BackendFailed
+    | AddressDown
+    | AddressUp
     | NameFailed
     | AcceptPaused
     | AcceptResumed

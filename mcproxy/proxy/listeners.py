@@ -18,9 +18,7 @@ BACKLOG = 4096
 """Connections that the kernel keeps for a worker that is busy."""
 
 
-def open_listeners(
-    address: Address, count: int, dead_peer: float, *, probe: bool
-) -> list[socket.socket]:
+def open_listeners(address: Address, count: int, *, probe: bool) -> list[socket.socket]:
     """``count`` sockets that share one address; the kernel spreads connections over them.
 
     With SO_REUSEPORT a second proxy could share our port unseen, so with ``probe`` a plain
@@ -30,9 +28,9 @@ def open_listeners(
     sockets: list[socket.socket] = []
     try:
         if probe and port:
-            _bound(host, port, dead_peer, shared=False).close()
+            _bound(host, port, shared=False).close()
         while len(sockets) < count:
-            sockets.append(_bound(host, port, dead_peer, shared=True))
+            sockets.append(_bound(host, port, shared=True))
             port = sockets[0].getsockname()[1]
         for one in sockets:
             one.listen(BACKLOG)
@@ -57,7 +55,7 @@ def close_all(sockets: Iterable[socket.socket]) -> None:
         one.close()
 
 
-def _bound(host: str, port: int, dead_peer: float, *, shared: bool) -> socket.socket:
+def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
@@ -67,12 +65,6 @@ def _bound(host: str, port: int, dead_peer: float, *, shared: bool) -> socket.so
         # A client speaks first: the kernel wakes a worker when there is something to read, and
         # shows it a client that says nothing after a second.
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
-        # A client that vanished is found; accepted sockets inherit this.
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, int(dead_peer // 2)))
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, int(dead_peer // 8)))
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_peer * 1000))
         if family == socket.AF_INET6:
             # [::] and 0.0.0.0 are two addresses: who wants both binds both.
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -39,15 +39,17 @@ from mcproxy.proxy.events import (
     SessionClosed,
     SessionOpened,
 )
+from mcproxy.proxy.health import Check, HealthChecks
 from mcproxy.proxy.hooks import LoginHook, RouteHook, Session, StatusHook
 from mcproxy.proxy.model import Balance, Filters, Mode, Server, Settings
 from mcproxy.proxy.query import query_status
 from mcproxy.proxy.resolve import Resolver
 from mcproxy.proxy.router import Router, parse_listen
 from mcproxy.proxy.status_cache import LEGACY_PROTOCOL, StatusAnswer, StatusCache
+from mcproxy.proxy.targets import AddressState, Targets, check_servers
 
 if TYPE_CHECKING:
-    from mcproxy._speedups.plane.engine import Event, ServerRecord, Target
+    from mcproxy._speedups.plane.engine import Event, ServerRecord
 
 __all__ = ["Proxy"]
 
@@ -55,8 +57,6 @@ UNKNOWN_ID = 0
 """The number of the pretended server that unknown hosts reach."""
 HOOK_ROUTE, HOOK_STATUS, HOOK_LOGIN = 1, 2, 4
 BALANCES = {Balance.FIRST_AVAILABLE: 0, Balance.ROUND_ROBIN: 1, Balance.LEAST_CONN: 2}
-ADDRESSES_MOST = 32
-"""Addresses of one server that are used."""
 PROXY_VERSIONS = {False: 0, "v1": 1, "v2": 2}
 MODES = {Mode.PASSTHROUGH: 0, Mode.ZERO_COPY: 1, Mode.SERVER_ONLY: 2}
 RESOLVE_SOONEST = 1.0
@@ -111,14 +111,14 @@ class Proxy:
         self._resolver = resolver or Resolver()
         self._cache = StatusCache(settings.status, self._query)
         _check(settings, self._cache)
-        self._endpoints: dict[str, tuple[Address, ...]] = {}
+        self._targets = Targets()
+        self._health = HealthChecks(self._tell)
         # A number is never given to another server: a session may still carry it.
         self._numbers = itertools.count(UNKNOWN_ID + 1)
         self._ids: dict[str, int] = {}
         self._by_id: dict[int, Server] = {}
         self._records: dict[str, ServerRecord] = {}
         self._unknown: ServerRecord | None = None
-        self._targets: dict[tuple[str, str, int], Target] = {}
         self._worker_count = settings.workers or len(os.sched_getaffinity(0))
         self._own_servers: dict[str, ServerRecord] = {}
         self._subscribers: list[Callable[[ProxyEvent], None]] = []
@@ -149,6 +149,7 @@ class Proxy:
             self._plane.plane.free()
             self._plane = None
             raise
+        self._health.follow(self._checks())
         self._spawn(self._follow_names())
 
     async def stop(self, drain: float | None = None) -> None:
@@ -157,6 +158,7 @@ class Proxy:
             return
         plane = self._plane
         self._stopping = True
+        await self._health.stop()
         await plane.stop(self._settings.timeouts.drain if drain is None else drain)
         if self._plane is None:
             return  # somebody else stopped it meanwhile
@@ -219,7 +221,7 @@ class Proxy:
                 self._cache.forget(name)
             self._settings = settings
             self._forget_own_servers()
-            await plane.apply(self._snapshot(settings, router))
+            await self._publish(plane)
 
     # ---- What is known from outside. ----
 
@@ -257,6 +259,24 @@ class Proxy:
             r.name.lower(): count for r, count in by_reason.items() if r not in REFUSALS
         }
         return counters
+
+    def states(self) -> list[AddressState]:
+        """Every address of every server: up or down, drained, its sessions, its weight."""
+        return list(self._targets.states(self._settings.servers))
+
+    def drain(self, server: str, address: str, on: bool = True) -> list[AddressState]:
+        """Send no new session to an address of ``server``, or, with ``on`` false, do so again.
+
+        Its sessions stay. ``address`` is written as in the settings, or is the IP address and
+        port behind such a name; what is drained stays so over reloads. Returns the addresses
+        concerned. Raises `ConfigurationError` for a server or an address that does not exist.
+        """
+        found = next((each for each in self._settings.servers if each.name == server), None)
+        if found is None:
+            names = ", ".join(each.name for each in self._settings.servers) or "none"
+            raise ConfigurationError(f'there is no server "{server}"; there are: {names}')
+        concerned = [(each.host, each.port) for each in self._targets.drain(found, address, on)]
+        return [s for s in self.states() if s.server == server and s.address in concerned]
 
     def subscribe(self, callback: Callable[[ProxyEvent], None]) -> Callable[[], None]:
         """Call ``callback`` with every event, in the event loop; returns how to end that."""
@@ -318,7 +338,7 @@ class Proxy:
         return ServerRecord(
             number,
             MODES[server.mode],
-            self._targets_of(server),
+            self._targets.of(server),
             admit,
             refuse,
             _login_disconnect(server.disconnect_message or UNAVAILABLE_TEXT),
@@ -329,28 +349,28 @@ class Proxy:
             send_proxy=PROXY_VERSIONS[server.send_proxy_protocol],
         )
 
-    def _weighted(self, server: Server) -> dict[Address, int]:
-        weights = server.weights or (1,) * len(server.addresses)
-        found: dict[Address, int] = {}
-        for address, weight in zip(server.addresses, weights, strict=True):
-            for endpoint in self._endpoints.get(address, ()):
-                if len(found) < ADDRESSES_MOST:
-                    found.setdefault(endpoint, weight)
-        return found
+    async def _publish(self, plane: DataPlane) -> None:
+        """Tell the workers the settings in force, and check what they name now."""
+        await plane.apply(self._snapshot(self._settings, self._router))
+        self._prune()
+        self._health.follow(self._checks())
 
-    def _endpoints_of(self, server: Server) -> tuple[Address, ...]:
-        return tuple(self._weighted(server))
+    def _prune(self) -> None:
+        own = (self._by_id[record.id] for record in self._own_servers.values())
+        self._targets.prune((*self._settings.servers, *own))
 
-    def _targets_of(self, server: Server) -> list[tuple[Target, int]]:
-        from mcproxy._speedups.plane.engine import Target
-
-        targets = []
-        for (host, port), weight in self._weighted(server).items():
-            key = (server.name, host, port)
-            if key not in self._targets:
-                self._targets[key] = Target(host, port)
-            targets.append((self._targets[key], weight))
-        return targets
+    def _checks(self) -> list[Check]:
+        return [
+            Check(
+                server.name,
+                target,
+                server.health,
+                *_asked_host(server),
+                proxy_header=server.send_proxy_protocol,
+            )
+            for server in self._settings.servers
+            for target, _ in self._targets.of(server)
+        ]
 
     # ---- Names of backends. ----
 
@@ -370,7 +390,7 @@ class Proxy:
         except OSError as error:
             self._tell(NameFailed(server, address, str(error)))
             return RESOLVE_AGAIN
-        self._endpoints[address] = resolved.endpoints
+        self._targets.endpoints[address] = resolved.endpoints
         return max(resolved.ttl, RESOLVE_SOONEST)
 
     async def _follow_names(self) -> None:
@@ -380,11 +400,12 @@ class Proxy:
             # Settings may change meanwhile, so even without a name there is a look now and then.
             await asyncio.sleep(min(wait, RESOLVE_AGAIN))
             async with self._applying:
-                before = dict(self._endpoints)
+                before = dict(self._targets.endpoints)
                 wait = await self._resolve_all(self._settings)
-                if self._endpoints != before and self._plane is not None and not self._stopping:
+                changed = self._targets.endpoints != before
+                if changed and self._plane is not None and not self._stopping:
                     self._forget_own_servers()
-                    await self._plane.apply(self._snapshot(self._settings, self._router))
+                    await self._publish(self._plane)
 
     # ---- Status. ----
 
@@ -392,7 +413,7 @@ class Proxy:
         timeouts = self._settings.timeouts
         host, port = _asked_host(server)
         reply = await query_status(
-            self._endpoints_of(server),
+            self._targets.to_ask(server),
             host,
             port,
             protocol,
@@ -526,6 +547,7 @@ class Proxy:
         if key not in self._own_servers:  # nobody else was faster
             while len(self._own_servers) >= OWN_SERVERS_MOST:
                 self._forget_own_server(next(iter(self._own_servers)))
+                self._prune()
             number = next(self._numbers)
             self._by_id[number] = server
             self._own_servers[key] = self._record(server, number)
@@ -539,9 +561,6 @@ class Proxy:
         server = self._by_id.pop(self._own_servers.pop(key).id)
         if server.name not in self._records:
             self._cache.forget(server.name)
-        configured = {address for s in self._settings.servers for address in s.addresses}
-        for address in set(server.addresses) - configured:
-            self._endpoints.pop(address, None)
 
     async def _decide_status(self, event: Event, session: Session) -> None:
         assert self._status_hook is not None
@@ -627,10 +646,11 @@ def _prefix_set(networks: tuple[str, ...]) -> PrefixSet | None:
 
 def _check(settings: Settings, cache: StatusCache) -> None:
     """Raises `ConfigurationError` for what would fail only when it is used."""
-    for name in ("connect", "handshake", "idle", "drain"):
+    for name in ("connect", "handshake", "idle", "dead_peer", "drain"):
         seconds = getattr(settings.timeouts, name)
         if not 0 <= seconds <= TIMEOUT_MOST:
             raise ConfigurationError(f"timeouts.{name}: {seconds} is not within 0 and a year")
+    check_servers(settings.servers)
     texts = [("unknown_message", settings.unknown_message)]
     texts += [(f"{s.name}: disconnect_message", s.disconnect_message) for s in settings.servers]
     for where, text in texts:

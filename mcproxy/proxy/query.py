@@ -22,7 +22,7 @@ from mcproxy.minecraft.versions import newest
 from mcproxy.proxy.address import Endpoint, show_endpoint
 from mcproxy.proxy.resolve import Resolver
 
-__all__ = ["PingResult", "StatusReply", "ping_server", "query_status"]
+__all__ = ["PingResult", "StatusReply", "ping_server", "query_status", "try_connect"]
 
 RESPONSE_MOST = 1 + 3 + 3 * statuses.MAX_JSON_UNITS
 """Bytes of the longest frame with a status answer."""
@@ -92,6 +92,15 @@ async def query_status(
         started = time.perf_counter()
         status = await peer.within(timeout, peer.status(host, port, protocol))
         return StatusReply(dict(status.raw), time.perf_counter() - started, peer.endpoint)
+
+
+async def try_connect(
+    endpoint: Endpoint, seconds: float, proxy_header: Literal["v1", "v2", False] = False
+) -> None:
+    """Connect to ``endpoint`` and leave; raises `BackendDown` when it takes no connection."""
+    async with _dial([endpoint], seconds) as peer:
+        if proxy_header:
+            peer.introduce(proxy_header)
 
 
 async def ping_server(

@@ -1,16 +1,19 @@
-"""What the commands `routes` and `stats` answer, the same from a running proxy or a file."""
+"""What the commands `routes` and `servers` answer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from mcproxy.errors import RemoteProtocolError
 from mcproxy_server.control import ControlError
 
 if TYPE_CHECKING:
+    from mcproxy.proxy.model import Server
     from mcproxy.proxy.router import Router
+    from mcproxy.proxy.targets import AddressState
 
-__all__ = ["count", "routes"]
+__all__ = ["count", "routes", "servers"]
 
 
 def routes(router: Router, host: object = None, local: object = None) -> dict[str, Any]:
@@ -39,6 +42,47 @@ def routes(router: Router, host: object = None, local: object = None) -> dict[st
             "why": route.why,
         }
     return answer
+
+
+def servers(states: Iterable[AddressState], known: Iterable[Server]) -> dict[str, Any]:
+    """Every address with its state, by server; a server none of whose addresses is known too."""
+    from mcproxy.proxy.address import show_endpoint
+
+    listed: dict[str, list[dict[str, Any]]] = {}
+    balances = {server.name: str(server.balance) for server in known}
+    for one in states:
+        address = show_endpoint(one.address)
+        listed.setdefault(one.server, []).append(
+            {
+                "address": address,
+                "name": one.configured if one.configured != address else None,
+                "state": _state(one),
+                "up": one.up if one.checked else None,
+                "ejected": one.ejected,
+                "draining": one.draining,
+                "sessions": one.sessions,
+                "weight": one.weight,
+            }
+        )
+    return {
+        "servers": [
+            {"server": name, "balance": balances.get(name), "addresses": addresses}
+            for name, addresses in listed.items()
+        ]
+    }
+
+
+def _state(one: AddressState) -> str:
+    """One word: why no new player is sent there, or that they are."""
+    if one.configured is None:
+        return "removed"
+    if one.draining:
+        return "draining" if one.sessions else "drained"
+    if not one.up:
+        return "down"
+    if one.ejected:
+        return "ejected"
+    return "up" if one.checked else "in use"
 
 
 def count(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcproxy import __version__
-from mcproxy.errors import McproxyError
+from mcproxy.errors import ConfigurationError, McproxyError
 from mcproxy.proxy import Proxy
 from mcproxy.proxy.address import show_endpoint
 from mcproxy_server import answers
@@ -199,6 +199,8 @@ class Application:
                 "stats": self._stats,
                 "reload": self._reload,
                 "ping": self._ping,
+                "servers": self._servers,
+                "drain": self._drain,
             },
         )
 
@@ -207,6 +209,22 @@ class Application:
 
     async def _stats(self, request: dict[str, Any]) -> Any:
         return self.proxy.counters()
+
+    async def _servers(self, request: dict[str, Any]) -> Any:
+        return answers.servers(self.proxy.states(), self.proxy.settings.servers)
+
+    async def _drain(self, request: dict[str, Any]) -> Any:
+        server, address, on = (request.get(key) for key in ("server", "address", "on"))
+        if not (isinstance(server, str) and isinstance(address, str) and isinstance(on, bool)):
+            raise ControlError("drain takes a server, an address and whether it is on")
+        try:
+            states = self.proxy.drain(server, address, on)
+        except ConfigurationError as error:
+            raise ControlError(str(error)) from None
+        if self._log is not None:
+            done = "address drained" if on else "address no longer drained"
+            self._log.say("info", done, server=server, address=address)
+        return answers.servers(states, self.proxy.settings.servers)
 
     async def _reload(self, request: dict[str, Any]) -> Any:
         try:

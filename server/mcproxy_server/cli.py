@@ -231,6 +231,67 @@ def stats(
 @app.command(
     sort_key=5,
     help_epilogue="""\
+Examples:
+
+    mcproxy-server servers
+    mcproxy-server servers --json | jq '.servers[].addresses[] | select(.state == "down")'
+""",
+)
+def servers(
+    *,
+    config: _ConfigFile = Path("mcproxy.toml"),
+    socket: _SocketFile = None,
+    json: _Json = False,
+) -> None:
+    """Show every address of every server of the running proxy, and how it is.
+
+    `in use`: players are sent there. `up` and `down`: what health checks found. `ejected`: left
+    out for a while because connections to it failed. `draining` and `drained`: kept free of new
+    players by `mcproxy-server drain`, with sessions left or without. `removed`: no longer in the
+    configuration, with sessions left.
+    """
+    from mcproxy_server import show
+
+    _print(_ask(config, socket, "servers"), json, show.servers)
+
+
+@app.command(
+    sort_key=6,
+    help_epilogue="""\
+Examples:
+
+    mcproxy-server drain survival 10.0.0.5:25565
+    mcproxy-server drain survival 10.0.0.5:25565 --undo
+""",
+)
+def drain(
+    server: Annotated[str, Parameter(help="The name of the server.")],
+    address: Annotated[
+        str, Parameter(help="The address, as configured or as `mcproxy-server servers` shows it.")
+    ],
+    /,
+    *,
+    undo: Annotated[
+        bool, Parameter(help="Send players there again.", negative=(), show_default=False)
+    ] = False,
+    config: _ConfigFile = Path("mcproxy.toml"),
+    socket: _SocketFile = None,
+    json: _Json = False,
+) -> None:
+    """Send no new player to one address of a server, as before its maintenance.
+
+    Sessions that are open go on; `mcproxy-server servers` shows when the last has ended. It stays
+    so over reloads, until it is undone or the proxy is started anew.
+    """
+    from mcproxy_server import show
+
+    answer = _ask(config, socket, "drain", server=server, address=address, on=not undo)
+    _print(answer, json, show.servers)
+
+
+@app.command(
+    sort_key=7,
+    help_epilogue="""\
 Example:
 
     mcproxy-server reload
@@ -246,7 +307,7 @@ def reload(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _SocketFile = 
 
 
 @app.command(
-    sort_key=6,
+    sort_key=8,
     help_epilogue="""\
 Examples:
 
@@ -277,7 +338,7 @@ def ping(
 
 
 @app.command(
-    sort_key=7,
+    sort_key=9,
     help_epilogue="""\
 Examples:
 
@@ -312,11 +373,11 @@ def _load(config: Path, socket: Path | None = None) -> Configuration:
         raise Failure(f"{config}: {count(len(error.problems), 'mistake')}") from None
 
 
-def _ask(config: Path, socket: Path | None, command: str) -> Any:
+def _ask(config: Path, socket: Path | None, command: str, **arguments: Any) -> Any:
     from mcproxy_server.control import ControlError, ask
 
     try:
-        return ask(_socket(config, socket), command)
+        return ask(_socket(config, socket), command, **arguments)
     except ControlError as error:
         raise Failure(str(error)) from None
 

@@ -13,6 +13,8 @@ from mcproxy.proxy.address import show_endpoint
 from mcproxy.proxy.events import (
     AcceptPaused,
     AcceptResumed,
+    AddressDown,
+    AddressUp,
     BackendFailed,
     NameFailed,
     ProxyEvent,
@@ -123,6 +125,10 @@ class EventLog:
                 self._trouble(
                     "backend failed", server=event.server, backend=where, error=event.error
                 )
+            case AddressDown():
+                self._health("warning", "address down", event, error=event.error)
+            case AddressUp():
+                self._health("info", "address up", event)
             case NameFailed():
                 self._trouble(
                     "backend not found",
@@ -178,6 +184,10 @@ class EventLog:
             serverbound=event.serverbound,
             clientbound=event.clientbound,
         )
+
+    def _health(self, level: str, what: str, event: AddressDown | AddressUp, **more: Any) -> None:
+        # Every change has its line: the last one says how things are.
+        self.say(level, what, server=event.server, backend=show_endpoint(event.address), **more)
 
     def _trouble(self, what: str, **fields: Any) -> None:
         if times := self._troubles.admit((what, *fields.values())):

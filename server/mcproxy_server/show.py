@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["motd", "ping", "routes", "stats"]
+__all__ = ["motd", "ping", "routes", "servers", "stats"]
 
 _COLOURS = {
     "0": "#000000",
@@ -31,6 +31,13 @@ _COLOURS = {
     "f": "#ffffff",
 }
 _FORMATS = {"l": "bold", "m": "strike", "n": "underline", "o": "italic"}
+_STATES = {
+    "down": "red",
+    "ejected": "red",
+    "draining": "yellow",
+    "drained": "yellow",
+    "removed": "dim",
+}
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -51,6 +58,23 @@ def routes(answer: dict[str, Any]) -> None:
     if not any(row["rule"] == "default" or row["pattern"] == "*" for row in answer["table"]):
         table.add_row("none", "everything else", "[dim]told that there is no such server[/]")
     console.print(table)
+
+
+def servers(answer: dict[str, Any]) -> None:
+    """Every address of every server and how it is."""
+    table = _table("Server", "Balance", "Address", "State", "Sessions", "Weight")
+    table.columns[4].justify = table.columns[5].justify = "right"
+    for server in answer["servers"]:
+        name, balance = server["server"], server["balance"] or ""
+        for one in server["addresses"]:
+            address = f"{one['address']} ({one['name']})" if one["name"] else one["address"]
+            state = f"[{_STATES.get(one['state'], 'green')}]{one['state']}[/]"
+            weight = str(one["weight"]) if one["weight"] else ""
+            table.add_row(
+                escape(name), balance, escape(address), state, f"{one['sessions']:,}", weight
+            )
+            name = balance = ""
+    Console(highlight=False).print(table)
 
 
 def stats(answer: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ verdict must not close a server that answers.
 from libc.stdint cimport int32_t
 
 from mcproxy._speedups.plane.layout cimport (
+    BALANCE_FIRST_AVAILABLE,
     BALANCE_LEAST_CONN,
     BALANCE_ROUND_ROBIN,
     endpoint,
@@ -30,7 +31,7 @@ cdef int balance_choose(server_rec* r, uint32_t tried, int64_t now_ms) noexcept 
     return chosen if chosen >= 0 else first(r, tried, now_ms, True)
 
 
-cdef inline bint usable(endpoint* e, int64_t now_ms) noexcept nogil:
+cdef bint balance_usable(const endpoint* e, int64_t now_ms) noexcept nogil:
     return (mcp_load(&e.known.up) and not mcp_load(&e.known.draining)
             and mcp_load64(&e.known.ejected_until_ms) <= now_ms)
 
@@ -40,7 +41,7 @@ cdef int first(server_rec* r, uint32_t tried, int64_t now_ms, bint desperate) no
     for i in range(r.endpoint_count):
         if tried >> i & 1:
             continue
-        if usable(&r.endpoints[i], now_ms):
+        if balance_usable(&r.endpoints[i], now_ms):
             return i
         if desperate and not mcp_load(&r.endpoints[i].known.draining):
             return i
@@ -60,13 +61,13 @@ cdef int round_robin(server_rec* r, uint32_t tried, int64_t now_ms) noexcept nog
     cdef int64_t total = 0, at
     cdef int i
     for i in range(r.endpoint_count):
-        if not tried >> i & 1 and usable(&r.endpoints[i], now_ms):
+        if not tried >> i & 1 and balance_usable(&r.endpoints[i], now_ms):
             total += share(r, &r.endpoints[i], now_ms)
     if total == 0:
         return -1
     at = (<int64_t>mcp_add(&r.turn, 1) & 0x7FFFFFFF) * FULL_SHARE % total
     for i in range(r.endpoint_count):
-        if not tried >> i & 1 and usable(&r.endpoints[i], now_ms):
+        if not tried >> i & 1 and balance_usable(&r.endpoints[i], now_ms):
             at -= share(r, &r.endpoints[i], now_ms)
             if at < 0:
                 return i
@@ -80,7 +81,7 @@ cdef int least_connections(server_rec* r, uint32_t tried, int64_t now_ms) noexce
     cdef int start = <int>((<uint32_t>mcp_add(&r.turn, 1)) % <uint32_t>max(r.endpoint_count, 1))
     for k in range(r.endpoint_count):
         i = (start + k) % r.endpoint_count
-        if tried >> i & 1 or not usable(&r.endpoints[i], now_ms):
+        if tried >> i & 1 or not balance_usable(&r.endpoints[i], now_ms):
             continue
         load = mcp_load(&r.endpoints[i].known.sessions) + 1
         part = share(r, &r.endpoints[i], now_ms)
@@ -89,10 +90,22 @@ cdef int least_connections(server_rec* r, uint32_t tried, int64_t now_ms) noexce
     return best
 
 
-cdef void balance_good(target* t) noexcept nogil:
+cdef bint balance_fits(server_rec* r, int index, int best, int64_t now_ms) noexcept nogil:
+    cdef endpoint* one = &r.endpoints[index]
+    cdef endpoint* other = &r.endpoints[best]
+    if r.balance == BALANCE_FIRST_AVAILABLE:
+        return index == best
+    if r.balance == BALANCE_ROUND_ROBIN:
+        return True             # its turn was when it was connected
+    return (mcp_load(&one.known.sessions) * share(r, other, now_ms)
+            <= mcp_load(&other.known.sessions) * share(r, one, now_ms))
+
+
+cdef void balance_good(target* t, int64_t now_ms) noexcept nogil:
     if mcp_load(&t.failures):
         mcp_store(&t.failures, 0)
         mcp_store64(&t.ejected_until_ms, 0)
+        mcp_store64(&t.up_since_ms, now_ms)
 
 
 cdef bint balance_bad(target* t, int64_t now_ms) noexcept nogil:

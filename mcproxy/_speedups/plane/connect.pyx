@@ -72,7 +72,7 @@ cdef int connect_begin(session* s, int index) noexcept nogil:
 
 cdef void connect_done(session* s) noexcept nogil:
     s.backend.writable = True
-    balance_good(s.engaged)
+    balance_good(s.engaged, s.owner.now_ms)
 
 
 cdef void connect_failed(session* s, int error) noexcept nogil:

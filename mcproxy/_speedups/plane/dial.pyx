@@ -144,10 +144,14 @@ cdef void relay_due(session* s) noexcept nogil:
     wheel_set(s, idle_until)
 
 
-cdef void guard(session* s) noexcept nogil:
-    # The client's socket has these from its listener. A short session does not pay for them.
+cdef inline void guard(session* s) noexcept nogil:
+    # A peer that vanished is found. A short session does not pay for it.
     cdef int seconds = <int>(s.owner.current.dead_peer_ms // 1000)
-    cdef int fd = s.backend.fd
+    guard_side(s.client.fd, seconds)
+    guard_side(s.backend.fd, seconds)
+
+
+cdef void guard_side(int fd, int seconds) noexcept nogil:
     mcp_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1)
     mcp_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, max(1, seconds // 2))
     mcp_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, max(1, seconds // 8))

@@ -16,6 +16,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from mcproxy._speedups.match.prefixes cimport PrefixSet, prefix_retain
+from mcproxy._speedups.plane.balance cimport balance_good
 from mcproxy._speedups.plane.layout cimport (
     ADDRESSES_MOST,
     blob,
@@ -163,6 +164,8 @@ cdef class Target:
     @up.setter
     def up(self, bint value):
         if value and not mcp_load(&self.known.up):
+            # What dials learnt while it was down is out of date too.
+            balance_good(self.known, mcp_now_ms())
             mcp_store64(&self.known.up_since_ms, mcp_now_ms())
         mcp_store(&self.known.up, value)
 

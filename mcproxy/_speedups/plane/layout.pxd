@@ -135,7 +135,7 @@ cdef struct session:
     int32_t attempt             # index of the endpoint in use
     uint32_t tried              # a bit for each endpoint that was tried
     target* engaged             # counts this session; the server's record keeps it alive
-    bint guarded                # keep-alive is set on the backend's socket
+    bint guarded                # keep-alive is set on both sockets
     # The bytes before the relay; they are replayed to the backend.
     uint8_t* first              # a block of FIRST_BYTES, or NULL
     uint32_t first_size

@@ -23,7 +23,7 @@ cdef enum:
     EJECT_MOST_MS = 30000
     WARM_RETRY_MS = 500         # before a warm socket is tried again; doubled with every failure
     WARM_RETRY_MOST_MS = 30000
-    GUARD_MS = 15000            # a relay that lives longer gets keep-alive at its backend
+    GUARD_MS = 15000            # a relay that lives longer gets keep-alive on both sides
     PAUSE_MS = 100              # between attempts to accept again
     BLOCKS_FIRST = 65536        # most blocks of FIRST_BYTES per worker
     BLOCKS_RELAY = 16384        # most blocks of RELAY_BLOCK per worker

@@ -8,7 +8,7 @@ the background, with growing pauses while that fails.
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from mcproxy._speedups.plane.balance cimport balance_choose
+from mcproxy._speedups.plane.balance cimport balance_choose, balance_fits, balance_usable
 from mcproxy._speedups.plane.connect cimport (
     connect_begin,
     connect_done,
@@ -59,29 +59,42 @@ cdef bint warm_take(session* s) noexcept nogil:
     cdef worker* w = s.owner
     cdef warm_set* one
     cdef session* warm
+    cdef session* following
+    cdef int best
     if s.server.warm == 0:
         return False
     one = set_of(w, s.server)
-    while one != NULL and one.ready != NULL:
-        warm = one.ready
-        if not alive(warm):
+    if one == NULL or one.ready == NULL:
+        return False
+    best = balance_choose(s.server, 0, w.now_ms)
+    warm = one.ready
+    while warm != NULL:
+        following = warm.wait_next
+        if best < 0 or not balance_usable(&s.server.endpoints[warm.attempt], w.now_ms):
+            drop(warm)                  # connected before the address went down or was drained
+        elif balance_fits(s.server, warm.attempt, best, w.now_ms):
+            if alive(warm) and hand_over(s, warm):
+                return True
             lose(warm)
-            continue
-        if mcp_epoll_change(w.epoll, warm.backend.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                            <uint64_t>s | TAG_BACKEND) < 0:
-            lose(warm)
-            continue
-        s.backend.fd = warm.backend.fd
-        s.backend.writable = True
-        s.attempt = warm.attempt
-        s.tried |= 1u << warm.attempt
-        s.engaged = s.server.endpoints[s.attempt].known
-        mcp_add(&s.engaged.sessions, 1)
-        warm.backend.fd = -1
-        drop(warm)
-        count(w, COUNT_WARM_USED)
-        return True
+        warm = following
     return False
+
+
+cdef bint hand_over(session* s, session* warm) noexcept nogil:
+    if mcp_epoll_change(s.owner.epoll, warm.backend.fd,
+                        EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                        <uint64_t>s | TAG_BACKEND) < 0:
+        return False
+    s.backend.fd = warm.backend.fd
+    s.backend.writable = True
+    s.attempt = warm.attempt
+    s.tried |= 1u << warm.attempt
+    s.engaged = s.server.endpoints[s.attempt].known
+    mcp_add(&s.engaged.sessions, 1)
+    warm.backend.fd = -1
+    drop(warm)
+    count(s.owner, COUNT_WARM_USED)
+    return True
 
 
 cdef inline bint alive(session* warm) noexcept nogil:
@@ -106,8 +119,11 @@ cdef void warm_tend(worker* w) noexcept nogil:
 
 cdef void begin(worker* w, warm_set* one) noexcept nogil:
     cdef int index = balance_choose(one.server, 0, w.now_ms)
-    cdef session* warm = session_new(w) if index >= 0 else NULL
+    cdef session* warm = NULL
     cdef int error
+    # One that is only tried for want of a better is none to keep sockets to.
+    if index >= 0 and balance_usable(&one.server.endpoints[index], w.now_ms):
+        warm = session_new(w)
     if warm == NULL:
         pause(one, w.now_ms)
         return
@@ -124,6 +140,8 @@ cdef void begin(worker* w, warm_set* one) noexcept nogil:
 
 
 cdef inline void pause(warm_set* one, int64_t now_ms) noexcept nogil:
+    if one.retry_ms > now_ms:
+        return                          # several that fail together are one failure
     one.pause_ms = min(max(<int64_t>WARM_RETRY_MS, 2 * one.pause_ms), <int64_t>WARM_RETRY_MOST_MS)
     one.retry_ms = now_ms + one.pause_ms
 

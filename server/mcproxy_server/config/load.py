@@ -12,9 +12,12 @@ import msgspec
 
 from mcproxy.errors import ConfigurationError
 from mcproxy.proxy.model import (
+    Balance,
     Filters,
+    Health,
     Mode,
     Motd,
+    Pool,
     Server,
     Settings,
     StatusPolicy,
@@ -26,6 +29,7 @@ from mcproxy_server.config.locate import KeyPath
 from mcproxy_server.config.problems import ConfigurationProblems, Problem, nearest
 from mcproxy_server.config.schema import (
     AddressTable,
+    HealthTable,
     IpFilter,
     Log,
     MotdTable,
@@ -203,12 +207,20 @@ def _server(entry: _Entry, table: ServerTable, files: list[Path]) -> Server:
         path = (*entry.path, "motd", state)
         return _motd(entry.source, path, getattr(table.motd, state), files)
 
+    addresses = [
+        each if isinstance(each, AddressTable) else AddressTable(address=each)
+        for each in table.addresses
+    ]
+    if table.slow_start and table.balance == "first_available":
+        entry.source.problem(
+            (*entry.path, "slow_start"),
+            'has no effect with balance = "first_available"; '
+            'use "round_robin" or "least_conn", or remove the key',
+        )
     return Server(
         name=str(table.name),
-        addresses=tuple(
-            str(each.address if isinstance(each, AddressTable) else each)
-            for each in table.addresses
-        ),
+        addresses=_plain(each.address for each in addresses),
+        weights=tuple(each.weight for each in addresses),
         domains=_plain(table.domains),
         listen=_plain(table.listen),
         mode=Mode(table.proxy_mode),
@@ -218,6 +230,20 @@ def _server(entry: _Entry, table: ServerTable, files: list[Path]) -> Server:
         disconnect_message=table.disconnect_message,
         filters=_filters(table.ip_filter),
         send_proxy_protocol=_version(table.send_proxy_protocol),
+        balance=Balance(table.balance),
+        slow_start=float(table.slow_start),
+        health=_health(table.health),
+        pool=Pool(warm=table.pool.warm, max_idle=float(table.pool.max_idle)),
+    )
+
+
+def _health(table: HealthTable) -> Health:
+    return Health(
+        interval=float(table.interval),
+        timeout=float(table.timeout),
+        fall=table.fall,
+        rise=table.rise,
+        status=table.type == "status",
     )
 
 

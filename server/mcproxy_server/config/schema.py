@@ -15,6 +15,7 @@ from mcproxy_server.config.values import (
     Address,
     Balance,
     Bind,
+    DeadPeer,
     Domain,
     Duration,
     FilePath,
@@ -30,9 +31,11 @@ __all__ = [
     "AddressTable",
     "Control",
     "GlobalMotd",
+    "HealthTable",
     "IpFilter",
     "Log",
     "MotdTable",
+    "PoolTable",
     "ProxyProtocol",
     "Root",
     "ServerMotd",
@@ -166,9 +169,70 @@ class ProxyProtocol(Table, kw_only=True, frozen=True):
 class AddressTable(Table, kw_only=True, frozen=True):
     """An address written as a table."""
 
-    later: ClassVar[dict[str, str]] = {"weight": "shares of the load by address"}
-
     address: Annotated[Address, Meta(description="The address.", examples=['"10.0.0.5:25565"'])]
+    weight: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Its share of the sessions, beside those of the others; for `round_robin` "
+            "and `least_conn`.",
+            examples=["2"],
+        ),
+    ] = 1
+
+
+class HealthTable(Table, kw_only=True, frozen=True):
+    """Checks of each address of a server, so that nobody is sent to one that does not serve."""
+
+    interval: Annotated[
+        Duration,
+        Meta(description="From check to check; 0 is no checks.", examples=['"5s"']),
+    ] = Duration(0.0)
+    timeout: Annotated[
+        Timeout, Meta(description="For the answer to a check.", examples=['"1s"'])
+    ] = Timeout(3.0)
+    fall: Annotated[
+        int,
+        Meta(
+            ge=1, le=1000, description="Failures in a row that take an address out.", examples=["2"]
+        ),
+    ] = 3
+    rise: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="Successes in a row that bring it back.", examples=["1"]),
+    ] = 2
+    type: Annotated[
+        Literal["status", "tcp"],
+        Meta(
+            description="`status` asks for what the server list shows, so that a server which "
+            "hangs or is still starting counts as down; `tcp` only connects.",
+            examples=['"tcp"'],
+        ),
+    ] = "status"
+
+
+class PoolTable(Table, kw_only=True, frozen=True):
+    """Connections to a server that are made before a player comes."""
+
+    warm: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024,
+            description="How many wait connected, so that a join does not wait for the round trip "
+            "to the backend; each worker keeps its share. 0 is none.",
+            examples=["4"],
+        ),
+    ] = 0
+    max_idle: Annotated[
+        Timeout,
+        Meta(
+            description="How long one waits before a new one takes its place. A vanilla server "
+            "closes a connection that has been silent for 30 seconds.",
+            examples=['"20s"'],
+        ),
+    ] = Timeout(10.0)
 
 
 class ServerTable(Table, kw_only=True, frozen=True):
@@ -179,18 +243,14 @@ class ServerTable(Table, kw_only=True, frozen=True):
         "domain_rewrite": "another host name in the handshake to the backend",
         "forwarding": "the player's identity passed on to the backend",
         "forwarding_mode": "the player's identity passed on to the backend",
-        "health": "active health checks",
-        "health_check": "active health checks",
         "limbo_handlers": "a waiting room",
         "limits": "rate limits",
         "max_players": "a bound on players per server",
         "network": "a network of servers",
-        "pool": "warm connections to the backend",
         "rate_limit": "rate limits",
         "server_manager": "sleeping servers woken by a join",
         "timeouts": "time-outs per server; the global [timeouts] hold for all",
         "wake": "sleeping servers woken by a join",
-        "weight": "shares of the load",
     }
 
     name: Annotated[
@@ -216,7 +276,9 @@ class ServerTable(Table, kw_only=True, frozen=True):
             min_length=1,
             description="Where the backend is. A name without a port is looked up as the SRV "
             "record `_minecraft._tcp` first, then on port 25565; names are looked up again when "
-            "their time to live ends. Several addresses are tried in order.",
+            "their time to live ends. `balance` chooses among several; when one does not answer, "
+            'the next is tried. With `{ address = "10.0.0.6:25565", weight = 2 }` one gets '
+            "twice the share of the others; a weight goes from 1 to 1000.",
             examples=['["10.0.0.5:25565", "backup.example.com"]'],
         ),
     ]
@@ -241,11 +303,20 @@ class ServerTable(Table, kw_only=True, frozen=True):
     balance: Annotated[
         Balance,
         Meta(
-            description="How an address is chosen: `first_available` takes the first that "
-            "accepts a connection.",
-            examples=['"first_available"'],
+            description="Which of several addresses a player is sent to: `first_available`, the "
+            "first in order that accepts a connection; `round_robin`, each in turn, by weight; "
+            "`least_conn`, the one with the fewest sessions for its weight.",
+            examples=['"least_conn"'],
         ),
     ] = Balance("first_available")
+    slow_start: Annotated[
+        Duration,
+        Meta(
+            description="In which an address that came back grows from a tenth of its share of "
+            "new sessions to all of it; for `round_robin` and `least_conn`.",
+            examples=['"30s"'],
+        ),
+    ] = Duration(0.0)
     disconnect_message: Annotated[
         Message | None,
         Meta(
@@ -265,6 +336,13 @@ class ServerTable(Table, kw_only=True, frozen=True):
             examples=['"v2"'],
         ),
     ] = SendProxy()
+    health: Annotated[
+        HealthTable,
+        Meta(description="Checks of each address: no player is sent to one that fails."),
+    ] = HealthTable()
+    pool: Annotated[
+        PoolTable, Meta(description="Connections that are made before a player comes.")
+    ] = PoolTable()
 
 
 class TimeoutTable(Table, kw_only=True, frozen=True):
@@ -286,6 +364,14 @@ class TimeoutTable(Table, kw_only=True, frozen=True):
         Timeout,
         Meta(description="For a session without a byte in either direction.", examples=['"10m"']),
     ] = Timeout(300.0)
+    dead_peer: Annotated[
+        DeadPeer,
+        Meta(
+            description="For a client or backend whose machine or network is gone: nothing that "
+            "was sent is acknowledged for so long, and neither are TCP's own probes.",
+            examples=['"20s"'],
+        ),
+    ] = DeadPeer(60.0)
     drain: Annotated[
         Duration,
         Meta(
@@ -358,11 +444,9 @@ class Root(Table, kw_only=True, frozen=True):
         "bans": "bans",
         "docker": "servers from Docker labels",
         "forwarding": "the player's identity passed on to backends",
-        "health": "active health checks",
         "kubernetes": "servers from Kubernetes services",
         "limits": "rate limits",
         "metrics": "an endpoint for Prometheus",
-        "pool": "warm connections to backends",
         "rate_limit": "rate limits",
         "redis": "state shared by several proxies",
         "telemetry": "traces and metrics by OpenTelemetry",

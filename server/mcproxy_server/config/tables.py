@@ -9,7 +9,7 @@ import msgspec
 
 from mcproxy_server.config.locate import KeyPath
 from mcproxy_server.config.problems import nearest
-from mcproxy_server.config.schema import Table
+from mcproxy_server.config.schema import ServerTable, Table
 from mcproxy_server.config.source import Source
 from mcproxy_server.config.values import Value, describe
 
@@ -20,9 +20,17 @@ _T = TypeVar("_T", bound=Table)
 # Keys that people look for in the wrong table, and where they are.
 _ELSEWHERE: dict[KeyPath, str] = {
     ("receive_proxy_protocol",): "the networks that send a PROXY header: [proxy_protocol] trusted",
+    ("health",): "health checks belong to a server: [server.health]",
+    ("pool",): "connections in advance belong to a server: [server.pool]",
     ("motd", "offline"): "this state belongs to a server: [server.motd.offline]",
     ("motd", "online"): "this state belongs to a server: [server.motd.online]",
     ("motd", "starting"): "this state belongs to a server: [server.motd.starting]",
+}
+# The same within a server, wherever it stands.
+_ELSEWHERE_IN_SERVER = {
+    "health_check": "health checks are set in [server.health]",
+    "weight": "a weight belongs to an address: "
+    'addresses = [{ address = "10.0.0.5:25565", weight = 2 }]',
 }
 
 
@@ -60,6 +68,8 @@ def _unknown(path: KeyPath, key: str, kind: type[Table], known: list[str]) -> st
         return f"not available yet: {kind.later[key]}; remove the key"
     if (elsewhere := _ELSEWHERE.get((*path, key))) is not None:
         return elsewhere
+    if kind is ServerTable and key in _ELSEWHERE_IN_SERVER:
+        return _ELSEWHERE_IN_SERVER[key]
     return f"unknown key{nearest(key, known) or '; known here: ' + ', '.join(sorted(known))}"
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Address",
     "Balance",
     "Bind",
+    "DeadPeer",
     "Domain",
     "Duration",
     "FilePath",
@@ -81,6 +82,18 @@ class Timeout(Duration):
         seconds = super().read(value)
         if not seconds:
             raise ValueError("0 would end every connection at once; write a longer time")
+        return seconds
+
+
+class DeadPeer(Duration):
+    """How long a peer may be gone, which the kernel counts in whole seconds."""
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Seconds, one at the least."""
+        seconds = super().read(value)
+        if seconds < 1:
+            raise ValueError(f"{value} is too short; write a second or more")
         return seconds
 
 
@@ -219,13 +232,10 @@ class ProxyMode(Word):
 
 
 class Balance(Word):
-    """In which order the addresses of a server are tried."""
+    """Which address of a server is tried first."""
 
-    words = ("first_available",)
-    later: ClassVar[dict[str, str]] = {
-        "round_robin": "the addresses in turn",
-        "least_conn": "the address with the fewest sessions",
-    }
+    words = ("first_available", "round_robin", "least_conn")
+    later: ClassVar[dict[str, str]] = {}
 
 
 class SendProxy(Word):

@@ -14,7 +14,18 @@ from mcproxy import __version__
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PROGRAM = Path(sys.executable).parent / "mcproxy-server"
-COMMANDS = ["init", "check", "run", "routes", "stats", "reload", "ping", "demo"]
+COMMANDS = [
+    "init",
+    "check",
+    "run",
+    "routes",
+    "stats",
+    "servers",
+    "drain",
+    "reload",
+    "ping",
+    "demo",
+]
 
 
 @pytest.fixture(autouse=True)

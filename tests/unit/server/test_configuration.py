@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mcproxy.proxy.model import Filters, Mode, Motd, StatusPolicy, Timeouts
+from mcproxy.proxy.model import (
+    Balance,
+    Filters,
+    Health,
+    Mode,
+    Motd,
+    Pool,
+    StatusPolicy,
+    Timeouts,
+)
 from mcproxy_server.config import Configuration, ConfigurationProblems, load
 from tests.unit.server.icons import png
 
@@ -51,6 +60,7 @@ class TestWhatIsRead:
             connect = "250ms"
             handshake = 2
             idle = "2m"
+            dead_peer = "20s"
             drain = 0
             [status_cache]
             ttl = 0.5
@@ -71,10 +81,13 @@ class TestWhatIsRead:
             [[server]]
             name = "survival"
             domains = ["survival.example.com", "*.creative.example.com"]
-            addresses = ["10.0.0.5:25565", { address = "backup.example.com" }]
+            addresses = ["10.0.0.5:25565", { address = "backup.example.com", weight = 2 }]
             listen = ["127.0.0.1:25570"]
             proxy_mode = "server_only"
-            balance = "first_available"
+            balance = "least_conn"
+            slow_start = "1m"
+            health = { interval = "5s", timeout = 1, fall = 4, rise = 5, type = "tcp" }
+            pool = { warm = 8, max_idle = "20s" }
             disconnect_message = "down"
             send_proxy_protocol = "v2"
             ip_filter.blacklist = ["198.51.100.0/24"]
@@ -94,7 +107,7 @@ class TestWhatIsRead:
         assert settings.bind == ("127.0.0.1:25570", "[::1]:25571")
         assert (settings.default, settings.unknown_message) == ("survival", "nothing here")
         assert (settings.workers, settings.max_connections) == (3, 1000)
-        assert settings.timeouts == Timeouts(connect=0.25, handshake=2, idle=120, drain=0)
+        assert settings.timeouts == Timeouts(0.25, 2, idle=120, dead_peer=20, drain=0)
         assert settings.status == StatusPolicy(ttl=0.5, max_stale=3600, negative_ttl=4)
         assert settings.filters == Filters(("192.0.2.0/24",), ("192.0.2.7/32", "2001:db8::/32"))
         assert settings.proxy_trusted == ("10.0.0.0/24", "2001:db8::2/128")
@@ -106,6 +119,10 @@ class TestWhatIsRead:
         assert {type(text) for text in (*server.domains, *server.addresses)} == {str}
         assert server.domains == ("survival.example.com", "*.creative.example.com")
         assert server.addresses == ("10.0.0.5:25565", "backup.example.com")
+        assert server.weights == (1, 2)
+        assert (server.balance, server.slow_start) == (Balance.LEAST_CONN, 60)
+        assert server.health == Health(5, timeout=1, fall=4, rise=5, status=False)
+        assert server.pool == Pool(warm=8, max_idle=20)
         assert server.listen == ("127.0.0.1:25570",)
         assert server.mode is Mode.SERVER_ONLY
         assert server.disconnect_message == "down"
@@ -130,6 +147,9 @@ class TestWhatIsRead:
         assert configuration.settings.servers[0].motd_offline is None
         assert configuration.settings.proxy_trusted == ()
         assert configuration.settings.servers[0].send_proxy_protocol is False
+        assert configuration.settings.servers[0].balance is Balance.FIRST_AVAILABLE
+        assert configuration.settings.servers[0].health == Health()
+        assert configuration.settings.servers[0].pool == Pool()
         assert configuration.control_socket == Path("mcproxy.sock")
 
     @pytest.mark.parametrize(("value", "read_as"), [('"v1"', "v1"), ("false", False)])
@@ -176,8 +196,7 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("text", "key"),
         [
-            ("[pool]\nsize = 3", "pool"),
-            (SERVER + "[server.health]\ninterval = 3", "server[0].health"),
+            (SERVER + "wake = {}", "server[0].wake"),
             (SERVER + "forwarding = {}", "server[0].forwarding"),
         ],
     )
@@ -190,8 +209,6 @@ class TestWhatIsRefused:
         [
             ('proxy_mode = "client_only"', "client_only"),
             ('proxy_mode = "offline"', "offline"),
-            ('balance = "least_conn"', "least_conn"),
-            ('balance = "round_robin"', "round_robin"),
         ],
     )
     def test_a_value_of_a_later_version_by_name(self, line: str, word: str) -> None:
@@ -199,11 +216,50 @@ class TestWhatIsRefused:
         assert mistake.startswith("mcproxy.toml:5: server[0].")
         assert f'"{word}" is not available yet' in mistake
 
-    def test_a_weight_by_name_and_place(self) -> None:
+    @pytest.mark.parametrize(
+        ("weight", "said"),
+        [
+            ("0", "expected a whole number >= 1, not 0"),
+            ("1001", "expected a whole number <= 1000, not 1001"),
+            ('"2"', 'expected a whole number, not "2"'),
+        ],
+    )
+    def test_a_weight_that_is_none(self, weight: str, said: str) -> None:
         (mistake,) = mistakes(
-            '[[server]]\nname = "a"\naddresses = [\n"b",\n{ address = "c", weight = 2 }]'
+            f'[[server]]\nname = "a"\naddresses = [\n"b",\n{{ address = "c", weight = {weight} }}]'
         )
-        assert mistake.startswith("mcproxy.toml:5: server[0].addresses[1].weight: not available")
+        assert mistake == f"mcproxy.toml:5: server[0].addresses[1].weight: {said}"
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ("health.fall = 0", "health.fall: expected a whole number >= 1, not 0"),
+            ("health.rise = 0", "health.rise: expected a whole number >= 1, not 0"),
+            ("health.timeout = 0", "health.timeout: 0 would end every connection at once"),
+            ('health.type = "ping"', 'health.type: expected one of "status", "tcp", not "ping"'),
+            ("pool.warm = -1", "pool.warm: expected a whole number >= 0, not -1"),
+            ("pool.max_idle = 0", "pool.max_idle: 0 would end every connection at once"),
+            ("pool.size = 1", "pool.size: unknown key; known here: max_idle, warm"),
+            ("slow_start = 5", 'slow_start: has no effect with balance = "first_available"; use'),
+            ("weight = 2", "weight: a weight belongs to an address: addresses = [{ address ="),
+            ("health_check = {}", "health_check: health checks are set in [server.health]"),
+        ],
+    )
+    def test_what_cannot_balance_or_check(self, line: str, said: str) -> None:
+        (mistake,) = mistakes(SERVER + line)
+        assert mistake.startswith(f"mcproxy.toml:5: server[0].{said}")
+
+    def test_health_and_pool_of_no_server(self) -> None:
+        assert mistakes("[health]\ninterval = 5\n[pool]\nwarm = 1") == [
+            "mcproxy.toml:1: health: health checks belong to a server: [server.health]",
+            "mcproxy.toml:3: pool: connections in advance belong to a server: [server.pool]",
+        ]
+
+    def test_a_dead_peer_of_less_than_a_second(self) -> None:
+        (mistake,) = mistakes('timeouts.dead_peer = "500ms"')
+        assert mistake == (
+            "mcproxy.toml:1: timeouts.dead_peer: 500ms is too short; write a second or more"
+        )
 
     @pytest.mark.parametrize(
         "address", ["10.0.0.5:99999", "10.0.0.5:0", "10.0.0.5:x", "a b", "", "10.0.0.256"]
