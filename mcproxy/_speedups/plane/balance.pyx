@@ -95,8 +95,6 @@ cdef bint balance_fits(server_rec* r, int index, int best, int64_t now_ms) noexc
     cdef endpoint* other = &r.endpoints[best]
     if r.balance == BALANCE_FIRST_AVAILABLE:
         return index == best
-    if r.balance == BALANCE_ROUND_ROBIN:
-        return True             # its turn was when it was connected
     return (mcp_load(&one.known.sessions) * share(r, other, now_ms)
             <= mcp_load(&other.known.sessions) * share(r, one, now_ms))
 

@@ -15,7 +15,7 @@ from mcproxy._speedups.plane.connect cimport (
     connect_failed,
     connect_release,
 )
-from mcproxy._speedups.plane.layout cimport server_rec, warm_set
+from mcproxy._speedups.plane.layout cimport BALANCE_ROUND_ROBIN, server_rec, warm_set
 from mcproxy._speedups.plane.life cimport count, move, session_end, session_new
 from mcproxy._speedups.plane.limits cimport WARM_RETRY_MOST_MS, WARM_RETRY_MS
 from mcproxy._speedups.plane.reasons cimport (
@@ -60,19 +60,20 @@ cdef bint warm_take(session* s) noexcept nogil:
     cdef warm_set* one
     cdef session* warm
     cdef session* following
-    cdef int best
+    cdef int best = -1
     if s.server.warm == 0:
         return False
     one = set_of(w, s.server)
     if one == NULL or one.ready == NULL:
         return False
-    best = balance_choose(s.server, 0, w.now_ms)
+    if s.server.balance != BALANCE_ROUND_ROBIN:     # its turn came when it was connected
+        best = balance_choose(s.server, 0, w.now_ms)
     warm = one.ready
     while warm != NULL:
         following = warm.wait_next
-        if best < 0 or not balance_usable(&s.server.endpoints[warm.attempt], w.now_ms):
+        if not balance_usable(&s.server.endpoints[warm.attempt], w.now_ms):
             drop(warm)                  # connected before the address went down or was drained
-        elif balance_fits(s.server, warm.attempt, best, w.now_ms):
+        elif best < 0 or balance_fits(s.server, warm.attempt, best, w.now_ms):
             if alive(warm) and hand_over(s, warm):
                 return True
             lose(warm)
