@@ -321,3 +321,68 @@ def test_nothing_is_logged_of_malformed_connections(start: Start) -> None:
     assert [json.loads(line)["event"] for line in proxy.lines if line.startswith("{")] == [
         "stopping"
     ]
+
+
+def test_an_address_is_drained_and_shown_while_its_session_goes_on(
+    start: Start, backend: socket.socket
+) -> None:
+    other = socket.create_server(("127.0.0.1", 0))
+    other.settimeout(DEADLINE)
+    ports = [one.getsockname()[1] for one in (backend, other)]
+    first, second = (f"127.0.0.1:{port}" for port in ports)
+    proxy = start(
+        f'[[server]]\nname = "lobby"\ndomains = ["lobby.test"]\nbalance = "least_conn"\n'
+        f'addresses = ["{first}", {{ address = "{second}", weight = 2 }}]\n'
+    )
+
+    def addresses() -> list[tuple[str, str, int, int]]:
+        (shown,) = proxy.ask("servers")["servers"]
+        assert (shown["server"], shown["balance"]) == ("lobby", "least_conn")
+        return [
+            (each["address"], each["state"], each["sessions"], each["weight"])
+            for each in shown["addresses"]
+        ]
+
+    with join("lobby.test", proxy.port, "Steve") as player, other, other.accept()[0] as far:
+        assert addresses() == [(first, "in use", 0, 1), (second, "in use", 1, 2)]
+        proxy.ask("drain", "lobby", second)
+        assert addresses() == [(first, "in use", 0, 1), (second, "draining", 1, 2)]
+        with join("lobby.test", proxy.port, "Alex"), backend.accept()[0]:
+            player.sendall(b"still here")
+            came = b""
+            while b"still here" not in came:
+                came += far.recv(4096)
+        player.close()
+        rest_of(far)
+        far.close()
+        until(lambda: addresses()[1] == (second, "drained", 0, 2))
+    (again,) = proxy.ask("drain", "lobby", second, "--undo")["servers"]
+    assert [each["state"] for each in again["addresses"]] == ["in use"]
+    refused = subprocess.run(
+        [BINARY, "drain", "lobby", "10.9.9.9:1"],
+        cwd=proxy.cwd,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f'"10.9.9.9:1" is no address of server "lobby"; it has {first}, {second}\n'
+    )
+
+
+def test_health_checks_tell_the_log_what_changes(start: Start) -> None:
+    port = free_port()
+    checks = 'health = { interval = 0.05, fall = 2, rise = 1, type = "tcp" }'
+    proxy = start(
+        f'[[server]]\nname = "lobby"\naddresses = ["127.0.0.1:{port}"]\n{checks}\n',
+        'log.format = "json"',
+    )
+    down = proxy.logged("address down")
+    assert (down["level"], down["server"]) == ("warning", "lobby")
+    assert down["backend"] == f"127.0.0.1:{port}"
+    assert "refused" in str(down["error"])
+    assert proxy.ask("servers")["servers"][0]["addresses"][0]["state"] == "down"
+    with socket.create_server(("127.0.0.1", port)):
+        assert proxy.logged("address up")["level"] == "info"
+        assert proxy.ask("servers")["servers"][0]["addresses"][0]["state"] == "up"
