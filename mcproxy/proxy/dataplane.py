@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcproxy.errors import DataPlaneUnavailable
-from mcproxy.proxy.listeners import by_address, close_all, open_listeners
+from mcproxy.proxy.listeners import adopt, close_all, open_listeners
 
 if TYPE_CHECKING:
     from mcproxy._speedups.match.prefixes import PrefixSet
@@ -105,7 +105,7 @@ class DataPlane:
         not of this machine; then nothing changes.
         """
         wanted = list(dict.fromkeys(addresses))
-        opened = self._open_missing(wanted, by_address(inherited))
+        opened = self._open_missing(wanted, adopt(inherited))
         # The old ones go first, since a worker has room for 64; the new ones queue already.
         for address in [a for a in self._listening if a not in wanted]:
             host, port = self._listening[address][0].getsockname()[:2]
@@ -119,7 +119,9 @@ class DataPlane:
     def _open_missing(
         self, wanted: list[Address], inherited: dict[Address, list[socket.socket]]
     ) -> dict[Address, list[socket.socket]]:
+        # A port of which we have one address already is ours, not another program's.
         ours = {sockets[0].getsockname()[1] for sockets in self._listening.values()}
+        ours.update(port for _, port in inherited)
         opened: dict[Address, list[socket.socket]] = {}
         try:
             for address in wanted:

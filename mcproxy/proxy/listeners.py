@@ -12,7 +12,7 @@ from mcproxy.errors import ConfigurationError
 if TYPE_CHECKING:
     from mcproxy.proxy.events import Address
 
-__all__ = ["by_address", "close_all", "open_listeners"]
+__all__ = ["adopt", "close_all", "open_listeners"]
 
 BACKLOG = 4096
 """Connections that the kernel keeps for a worker that is busy."""
@@ -40,11 +40,13 @@ def open_listeners(address: Address, count: int, *, probe: bool) -> list[socket.
     return sockets
 
 
-def by_address(sockets: Iterable[socket.socket]) -> dict[Address, list[socket.socket]]:
-    """Listening sockets by the address that they are bound to."""
+def adopt(sockets: Iterable[socket.socket]) -> dict[Address, list[socket.socket]]:
+    """Inherited listening sockets, set up as our own are, by the address they are bound to."""
     found: dict[Address, list[socket.socket]] = {}
     for one in sockets:
         one.setblocking(False)
+        _set_up(one)
+        one.listen(BACKLOG)
         found.setdefault(one.getsockname()[:2], []).append(one)
     return found
 
@@ -60,11 +62,7 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted sockets inherit this.
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # A client speaks first: the kernel wakes a worker when there is something to read, and
-        # shows it a client that says nothing after a second.
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+        _set_up(one)
         if family == socket.AF_INET6:
             # [::] and 0.0.0.0 are two addresses: who wants both binds both.
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -75,6 +73,14 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
         one.close()
         raise
     return one
+
+
+def _set_up(one: socket.socket) -> None:
+    """Set what accepted sockets inherit."""
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A client speaks first: the kernel wakes a worker when there is something to read, and
+    # shows it a client that says nothing after a second.
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

@@ -191,7 +191,7 @@ class Proxy:
     async def apply(self, settings: Settings) -> None:
         """Replace the settings, all of them or, when this raises, none; open sessions stay.
 
-        The number of workers is the one thing that needs a restart.
+        The number of workers is the one thing that needs another process.
         """
         router, binds = Router(settings.servers, settings.default), _binds(settings)
         _check(settings, self._cache)
@@ -207,7 +207,7 @@ class Proxy:
             if settings.workers != self._settings.workers:
                 raise ConfigurationError(
                     f"workers: {settings.workers} instead of {self._settings.workers} "
-                    "needs a restart of the proxy"
+                    "needs a new process: mcproxy-server upgrade"
                 )
             await self._resolve_all(settings)
             await plane.listen(binds)

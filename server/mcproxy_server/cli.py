@@ -31,6 +31,15 @@ _Json = Annotated[
     bool, Parameter(name="--json", help="Print JSON.", negative=(), show_default=False)
 ]
 
+_UPGRADE_MORE = 15.0
+"""Seconds for the running process to end a new one that was not ready in time."""
+
+
+def _positive(_: Any, seconds: float) -> None:
+    if not 0 < seconds <= 3600:
+        raise ValueError("must be more than 0 and at most 3600 seconds")
+
+
 app = App(
     name="mcproxy-server",
     help="A reverse proxy for Minecraft servers: one port, many servers, chosen by host name.",
@@ -150,16 +159,26 @@ def run(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _SocketFile = Non
     or, if there is a mistake, nothing, and open sessions never notice. SIGTERM and SIGINT
     (Ctrl-C) let open sessions end, for `timeouts.drain` at most; a second one ends at once.
     """
+    from mcproxy_server.handover import Takeover, own_command
+    from mcproxy_server.systemd import ActivationError, listen_sockets
+
+    takeover = Takeover.from_environment()
     configuration = _load(config, socket)
     from mcproxy_server.app import Application, StartError
     from mcproxy_server.app import run as run_loop
 
     async def serve() -> None:
-        await Application(configuration, socket).run()
+        await Application(
+            configuration,
+            socket,
+            command=own_command(),
+            takeover=takeover,
+            activated=listen_sockets(),
+        ).run()
 
     try:
         run_loop(serve())
-    except StartError as error:
+    except (StartError, ActivationError) as error:
         raise Failure(f"mcproxy-server: {error}") from None
 
 
@@ -311,6 +330,47 @@ def reload(*, config: _ConfigFile = Path("mcproxy.toml"), socket: _SocketFile = 
     help_epilogue="""\
 Examples:
 
+    pip install --upgrade . && mcproxy-server upgrade
+    mcproxy-server upgrade --json | jq .pid
+""",
+)
+def upgrade(
+    *,
+    timeout: Annotated[
+        float, Parameter(help="Seconds for the new program to be ready.", validator=_positive)
+    ] = 30.0,
+    config: _ConfigFile = Path("mcproxy.toml"),
+    socket: _SocketFile = None,
+    json: _Json = False,
+) -> None:
+    """Replace the running program by the one that is installed now, while players play.
+
+    The running process starts the new program with the options that it had itself, gives it the
+    listening sockets, and waits until it serves; no connection attempt is refused in between.
+    Then the old process accepts no more, relays the sessions that it has to their end, for
+    `timeouts.upgrade` at most, and exits. Every key of the configuration may have changed,
+    `workers` too. When the new program does not start, the old process goes on as if nothing
+    had happened, this command says why, and the exit status is 1.
+    """
+    from mcproxy_server import show
+    from mcproxy_server.control import ControlError, ask
+
+    where = _socket(config, socket)
+    try:
+        if not json:
+            old = ask(where, "ping")
+            print(f"process {old['pid']} ({old['version']}) starts the new program", flush=True)
+        answer = ask(where, "upgrade", timeout=timeout + _UPGRADE_MORE, patience=timeout)
+    except ControlError as error:
+        raise Failure(str(error)) from None
+    _print(answer, json, show.upgrade)
+
+
+@app.command(
+    sort_key=9,
+    help_epilogue="""\
+Examples:
+
     mcproxy-server ping localhost
     mcproxy-server ping mc.example.com:25566
 """,
@@ -338,7 +398,7 @@ def ping(
 
 
 @app.command(
-    sort_key=9,
+    sort_key=10,
     help_epilogue="""\
 Examples:
 

@@ -6,6 +6,7 @@ A Unix socket with mode 0600. Each line is a JSON object: ``{"command": "stats"}
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -45,16 +46,23 @@ class ControlServer:
         self.path = path
         self._commands = dict(commands)
         self._server: asyncio.Server | None = None
+        self.made = path
+        """Where the socket was made: at ``path``, or beside it to be moved there."""
         self._identity: tuple[int, int] | None = None
         self._idle: set[asyncio.StreamWriter] = set()
         self._closed = False
 
-    async def start(self) -> None:
-        """Open the socket; raises `ControlError` if another proxy has it, or it cannot be made."""
+    async def start(self, *, beside: Path | None = None) -> None:
+        """Open the socket; raises `ControlError` if another proxy has it, or it cannot be made.
+
+        Where the process that has it is about to give it up, the new socket is made ``beside``
+        it, for that process to move into its place.
+        """
         import asyncio
 
-        listener = _listen(self.path)
-        found = os.stat(self.path)
+        self.made = beside or self.path
+        listener = _listen(self.made)
+        found = os.stat(self.made)
         self._identity = (found.st_dev, found.st_ino)
         self._server = await asyncio.start_unix_server(
             self._serve, sock=listener, limit=_LONGEST_REQUEST
@@ -74,12 +82,11 @@ class ControlServer:
 
     def remove(self) -> None:
         """Remove the socket from the file system, if it is still this one."""
-        try:
-            found = os.lstat(self.path)
-        except FileNotFoundError:
-            return
-        if (found.st_dev, found.st_ino) == self._identity:
-            os.unlink(self.path)
+        for path in {self.made, self.path}:
+            with contextlib.suppress(FileNotFoundError):
+                found = os.lstat(path)
+                if (found.st_dev, found.st_ino) == self._identity:
+                    os.unlink(path)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

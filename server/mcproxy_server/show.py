@@ -10,7 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["motd", "ping", "routes", "servers", "stats"]
+from mcproxy_server.answers import count
+
+__all__ = ["motd", "ping", "routes", "servers", "stats", "upgrade"]
 
 _COLOURS = {
     "0": "#000000",
@@ -94,10 +96,21 @@ def stats(answer: dict[str, Any]) -> None:
 def _counters(title: str, counters: dict[str, int], meanings: dict[str, str]) -> Table:
     table = _table(title, "", "")
     table.columns[1].justify = "right"
-    for name, count in counters.items():
+    for name, value in counters.items():
         meaning = f"[dim]{escape(meanings.get(name, ''))}[/]"
-        table.add_row(escape(name), f"{count:,}", meaning, style=None if count else "dim")
+        table.add_row(escape(name), f"{value:,}", meaning, style=None if value else "dim")
     return table
+
+
+def upgrade(answer: dict[str, Any]) -> None:
+    """Who serves now, and what becomes of the old process."""
+    old = answer["old"]
+    print(f"process {answer['pid']} ({answer['version']}) serves {', '.join(answer['listening'])}")
+    if old["open"]:
+        sessions = count(old["open"], "open session")
+        print(f"process {old['pid']} relays {sessions} to the end, {old['drain']:g} s at most")
+    else:
+        print(f"process {old['pid']} had no open session")
 
 
 def ping(answer: dict[str, Any]) -> None:

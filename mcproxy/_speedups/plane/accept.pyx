@@ -15,7 +15,7 @@ from mcproxy._speedups.plane.life cimport (
     tell,
     turn_away,
 )
-from mcproxy._speedups.plane.limits cimport ACCEPTS_PER_TURN
+from mcproxy._speedups.plane.limits cimport ACCEPTS_LAST, ACCEPTS_PER_TURN
 from mcproxy._speedups.plane.proxied cimport learn_local
 from mcproxy._speedups.plane.reasons cimport (
     COUNT_ACCEPTED,
@@ -29,6 +29,7 @@ from mcproxy._speedups.plane.route cimport admitted
 from mcproxy._speedups.plane.states cimport STATE_FIRST, STATE_HEADER
 from mcproxy._speedups.plane.system cimport (
     EAGAIN,
+    ECONNABORTED,
     EMFILE,
     ENFILE,
     ENOBUFS,
@@ -75,6 +76,24 @@ cdef void sessions_accept(worker* w, listener* l) noexcept nogil:
     if l.turn + 1 == w.turn:        # two turns in a row: there are more than are taken
         l.burst = min(2 * l.burst, ACCEPTS_PER_TURN)
     l.turn = w.turn
+
+
+cdef void sessions_accept_rest(worker* w, listener* l) noexcept nogil:
+    """Take what waits at a listener that this worker no longer watches.
+
+    Another process may share the socket: the wake-up for these connections was this worker's, so
+    nobody else would look before the next one comes. Where nobody shares it they would be reset.
+    """
+    cdef sockaddr_storage name
+    cdef socklen_t length
+    cdef int _turn, fd
+    for _turn in range(ACCEPTS_LAST):
+        length = sizeof(name)
+        fd = accept4(l.fd, <sockaddr*>&name, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if fd >= 0:
+            admit(w, l, fd, &name)
+        elif mcp_errno() != ECONNABORTED:
+            return
 
 
 cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept nogil:

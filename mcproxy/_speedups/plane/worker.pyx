@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp
 
 from mcproxy._speedups.buffers cimport block_pool_destroy, block_pool_init
-from mcproxy._speedups.plane.accept cimport sessions_accept
+from mcproxy._speedups.plane.accept cimport sessions_accept, sessions_accept_rest
 from mcproxy._speedups.plane.answer cimport session_status
 from mcproxy._speedups.plane.layout cimport (
     LISTENERS_MOST,
@@ -278,21 +278,30 @@ cdef void remove_listener(worker* w, const unsigned char* address, int port) noe
     for i in range(LISTENERS_MOST):
         if (w.listeners[i].open and w.listeners[i].port == port
                 and memcmp(w.listeners[i].address, address, 16) == 0):
-            close_listener(w, &w.listeners[i])
+            leave_listener(w, &w.listeners[i])
+
+
+cdef void leave_listeners(worker* w) noexcept nogil:
+    cdef int i
+    for i in range(LISTENERS_MOST):
+        if w.listeners[i].open:
+            leave_listener(w, &w.listeners[i])
+
+
+cdef void leave_listener(worker* w, listener* slot) noexcept nogil:
+    if not w.paused_until_ms:
+        mcp_epoll_remove(w.epoll, slot.fd)
+        sessions_accept_rest(w, slot)
+    close(slot.fd)
+    slot.open = False
 
 
 cdef void close_listeners(worker* w) noexcept nogil:
     cdef int i
     for i in range(LISTENERS_MOST):
         if w.listeners[i].open:
-            close_listener(w, &w.listeners[i])
-
-
-cdef void close_listener(worker* w, listener* slot) noexcept nogil:
-    if not w.paused_until_ms:
-        mcp_epoll_remove(w.epoll, slot.fd)
-    close(slot.fd)
-    slot.open = False
+            close(w.listeners[i].fd)
+            w.listeners[i].open = False
 
 
 cdef inline int watch_listener(worker* w, uint64_t index) noexcept nogil:
@@ -328,7 +337,7 @@ cdef void carry_out(worker* w) noexcept nogil:
         elif c.kind == COMMAND_UNLISTEN:
             remove_listener(w, c.address, c.server)
         elif c.kind == COMMAND_LEAVE:
-            close_listeners(w)
+            leave_listeners(w)
             warm_reset(w, NULL)
             w.leaving = True
         elif c.kind == COMMAND_CLOSE:

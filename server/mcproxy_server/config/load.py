@@ -57,6 +57,8 @@ class Configuration:
     settings: Settings
     log: Log
     control_socket: Path
+    upgrade_drain: float
+    """Seconds that sessions may go on in a process that was upgraded."""
     files: tuple[Path, ...]
     """Everything that was read, the folder of drop-ins included: a change of any of it asks for
     a reload."""
@@ -108,7 +110,9 @@ def load(path: Path, socket: Path | None = None) -> Configuration:
         _check_router(source, settings)
     if problems:
         raise ConfigurationProblems(problems, files)
-    return Configuration(path, settings, root.log, control_socket, tuple(files))
+    return Configuration(
+        path, settings, root.log, control_socket, float(root.timeouts.upgrade), tuple(files)
+    )
 
 
 def find_control_socket(path: Path) -> Path:
@@ -311,6 +315,8 @@ def _control_path(source: Source, socket: str | None) -> Path:
 
 
 def _settings(root: Root, servers: list[Server], motd_unknown: Motd | None) -> Settings:
+    timeouts = _seconds(root.timeouts)
+    del timeouts["upgrade"]  # concerns processes, not the proxy in them
     return Settings(
         bind=_plain(root.bind),
         servers=tuple(servers),
@@ -319,7 +325,7 @@ def _settings(root: Root, servers: list[Server], motd_unknown: Motd | None) -> S
         unknown_message=root.unknown_message,
         workers=root.workers,
         max_connections=root.max_connections,
-        timeouts=Timeouts(**_seconds(root.timeouts)),
+        timeouts=Timeouts(**timeouts),
         status=StatusPolicy(**_seconds(root.status_cache)),
         filters=_filters(root.ip_filter),
         proxy_trusted=_plain(root.proxy_protocol.trusted),

@@ -240,6 +240,8 @@ def _words(kind: Any) -> str:
 def _toml(value: Any) -> str | None:
     """A default in TOML; ``None`` where there is nothing to show."""
     match value:
+        case Duration() if value and value % 3600 == 0:
+            return f'"{value / 3600:g}h"'
         case Duration():
             return f'"{value:g}s"'
         case Word() if not value:

@@ -379,6 +379,14 @@ class TimeoutTable(Table, kw_only=True, frozen=True):
             examples=['"1m"'],
         ),
     ] = Duration(30.0)
+    upgrade: Annotated[
+        Duration,
+        Meta(
+            description="For sessions that are open at `mcproxy-server upgrade`: so long the old "
+            "process goes on relaying them.",
+            examples=['"1h"'],
+        ),
+    ] = Duration(43200.0)
 
 
 class StatusCache(Table, kw_only=True, frozen=True):

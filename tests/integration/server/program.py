@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,11 +58,20 @@ def join(host: str, port: int, name: str, protocol: int = 767) -> socket.socket:
 class Program:
     """A running command of `mcproxy-server`; what it prints can be waited for."""
 
-    def __init__(self, *arguments: str | Path, cwd: Path) -> None:
+    def __init__(
+        self,
+        *arguments: str | Path,
+        cwd: Path,
+        program: Sequence[str | Path] = (BINARY,),
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self.cwd = cwd
         self.process = subprocess.Popen(
-            [BINARY, *map(str, arguments)],
+            [*program, *map(str, arguments)],
             cwd=cwd,
+            env=env,
+            pass_fds=pass_fds,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

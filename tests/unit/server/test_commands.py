@@ -23,6 +23,7 @@ COMMANDS = [
     "servers",
     "drain",
     "reload",
+    "upgrade",
     "ping",
     "demo",
 ]
