@@ -262,7 +262,7 @@ class Proxy:
 
     def states(self) -> list[AddressState]:
         """Every address of every server: up or down, drained, its sessions, its weight."""
-        return list(self._targets.states(self._settings.servers))
+        return list(self._targets.states(self._all_servers()))
 
     def drain(self, server: str, address: str, on: bool = True) -> list[AddressState]:
         """Send no new session to an address of ``server``, or, with ``on`` false, do so again.
@@ -355,9 +355,13 @@ class Proxy:
         self._prune()
         self._health.follow(self._checks())
 
-    def _prune(self) -> None:
+    def _all_servers(self) -> tuple[Server, ...]:
+        """Those of the settings and those that a route hook made up."""
         own = (self._by_id[record.id] for record in self._own_servers.values())
-        self._targets.prune((*self._settings.servers, *own))
+        return (*self._settings.servers, *own)
+
+    def _prune(self) -> None:
+        self._targets.prune(self._all_servers())
 
     def _checks(self) -> list[Check]:
         return [

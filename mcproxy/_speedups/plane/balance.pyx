@@ -57,7 +57,8 @@ cdef inline int64_t share(server_rec* r, endpoint* e, int64_t now_ms) noexcept n
 
 
 cdef int round_robin(server_rec* r, uint32_t tried, int64_t now_ms) noexcept nogil:
-    # A share of the circle for each address; the turn moves on by a step that visits all of it.
+    # A share of the circle for each address; a turn moves on by the share of one weight, so that
+    # as many turns as there are weights are one circle, exactly.
     cdef int64_t total = 0, at
     cdef int i
     for i in range(r.endpoint_count):
