@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import socket
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,7 @@ class DataPlane:
         self._listening: dict[Address, list[socket.socket]] = {}
         self._ended = asyncio.Event()
         self._closing = asyncio.Lock()
+        _all.add(self)
         self._loop.add_reader(self._plane.fileno(), self._drain)
         self._timer = self._loop.call_later(ACCOUNTING, self._tick)
 
@@ -194,6 +196,18 @@ class DataPlane:
                     future.set_result(None)
         if not self._plane.running:
             self._ended.set()
+
+
+_all: weakref.WeakSet[DataPlane] = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    # A forked child would keep its parent's ports open.
+    for plane in list(_all):
+        close_all(plane.sockets)
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 @functools.cache

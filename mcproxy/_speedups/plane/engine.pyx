@@ -69,7 +69,7 @@ from mcproxy._speedups.plane.ring cimport (
 )
 from mcproxy._speedups.plane.routes cimport RouteTable, route_retain
 from mcproxy._speedups.plane.system cimport *
-from mcproxy._speedups.plane.worker cimport worker_free, worker_new, worker_start
+from mcproxy._speedups.plane.worker cimport worker_abandon, worker_free, worker_new, worker_start
 
 from mcproxy._speedups.plane.reasons import COUNTERS as _COUNTERS
 from mcproxy._speedups.plane.reasons import Reason
@@ -595,6 +595,21 @@ cdef snapshot* snapshot_of(settings) except NULL:
         snapshot_release(s)
         raise
     return s
+
+
+def _abandon_all() -> None:
+    # Otherwise the child would hold its parent's ports and connections open.
+    cdef Plane plane
+    cdef int i
+    for one in list(_planes):
+        plane = one
+        if not plane.closed:
+            for i in range(plane.worker_count):
+                worker_abandon(plane.workers[i])
+    _planes.clear()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
 
 
 @atexit.register

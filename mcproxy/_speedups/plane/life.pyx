@@ -1,11 +1,11 @@
 """Sessions begin and end here, and connections are turned away."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, realloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from mcproxy._speedups.buffers cimport block_pool_give
-from mcproxy._speedups.plane.layout cimport LISTENERS_MOST
+from mcproxy._speedups.plane.layout cimport LISTENERS_MOST, side
 from mcproxy._speedups.plane.limits cimport (
     PAUSE_MS,
     REFUSALS_PER_SECOND,
@@ -59,18 +59,23 @@ cdef session* session_new(worker* w) noexcept nogil:
 
 cdef bint grow(worker* w) noexcept nogil:
     cdef session** slabs
+    cdef session** before
     cdef session* slab
     cdef int i
     if w.slab_count * SESSION_SLAB >= SESSION_MOST:
         return False
-    slabs = <session**>realloc(w.slabs, (w.slab_count + 1) * sizeof(session*))
-    if slabs == NULL:
-        return False
-    w.slabs = slabs
+    slabs = <session**>malloc((w.slab_count + 1) * sizeof(session*))
     slab = <session*>calloc(SESSION_SLAB, sizeof(session))
-    if slab == NULL:
+    if slabs == NULL or slab == NULL:
+        free(slabs)
+        free(slab)
         return False
+    if w.slab_count:
+        memcpy(slabs, w.slabs, w.slab_count * sizeof(session*))
     slabs[w.slab_count] = slab
+    before = w.slabs
+    w.slabs = slabs                 # a child forked at any moment finds a whole list
+    free(before)
     for i in range(SESSION_SLAB - 1, -1, -1):
         slab[i].slot = w.slab_count * SESSION_SLAB + i
         slab[i].owner = w
@@ -100,7 +105,7 @@ cdef void session_end(session* s, int reason) noexcept nogil:
         w.consulting -= 1
         s.consulting = False
     if s.backend.fd >= 0:
-        close(s.backend.fd)
+        close_side(&s.backend)
     if s.engaged != NULL:
         mcp_add(&s.engaged.sessions, -1)
         s.engaged = NULL
@@ -131,10 +136,16 @@ cdef void part_from_client(session* s, int reason) noexcept nogil:
         event_session(e, s)
         e.reason = reason
         ring_commit(w, e)
-    close(s.client.fd)
+    close_side(&s.client)
     w.session_count -= 1
     mcp_count(&w.counters[COUNT_OPEN], <uint64_t>-1)
     mcp_add(&w.common.open_sessions, -1)
+
+
+cdef inline void close_side(side* one) noexcept nogil:
+    cdef int fd = one.fd
+    one.fd = -1                     # first: a child forked in between must not close it as well
+    close(fd)
 
 
 cdef void drop_first(session* s) noexcept nogil:

@@ -38,6 +38,7 @@ from mcproxy._speedups.plane.system cimport (
     EPOLLOUT,
     EPOLLRDHUP,
     ETIMEDOUT,
+    mcp_gone,
 )
 from mcproxy._speedups.plane.warm cimport warm_due, warm_event
 from mcproxy._speedups.plane.words cimport say, words_on
@@ -50,7 +51,7 @@ cdef void session_client_event(session* s, unsigned int events) noexcept nogil:
     if s.state == STATE_RELAY:
         relay_on(s)
         return
-    if events & (EPOLLERR | EPOLLHUP):
+    if events & (EPOLLERR | EPOLLHUP) and mcp_gone(s.client.fd):
         session_end(s, left_early(s))
         return
     if s.words != NULL and s.client.writable:
@@ -65,7 +66,7 @@ cdef void session_backend_event(session* s, unsigned int events) noexcept nogil:
         note(&s.backend, events)
         relay_on(s)
     elif s.state == STATE_DIAL:
-        if events & (EPOLLERR | EPOLLHUP):
+        if events & (EPOLLERR | EPOLLHUP) and mcp_gone(s.backend.fd):
             dial_failed(s, 0)
         elif events & EPOLLOUT:
             note(&s.backend, events)

@@ -11,6 +11,7 @@ cdef extern from * nogil:
     #include <fcntl.h>
     #include <netinet/in.h>
     #include <netinet/tcp.h>
+    #include <poll.h>
     #include <pthread.h>
     #include <signal.h>
     #include <string.h>
@@ -94,6 +95,13 @@ cdef extern from * nogil:
         return failed;
     }
 
+    /* Whether the connection is really gone. While another process is being forked, a socket that
+       was closed here still tells epoll, in the name of a session that has ended. */
+    static inline int mcp_gone(int fd) {
+        struct pollfd one = {.fd = fd};
+        return poll(&one, 1, 0) > 0 && (one.revents & (POLLERR | POLLHUP));
+    }
+
     #define mcp_load(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
     #define mcp_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
     #define mcp_load64(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -171,6 +179,7 @@ cdef extern from * nogil:
     int mcp_epoll_add(int epoll, int fd, uint32_t events, uint64_t data)
     int mcp_epoll_remove(int epoll, int fd)
     int mcp_epoll_change(int epoll, int fd, uint32_t events, uint64_t data)
+    bint mcp_gone(int fd)
     int mcp_start_thread(pthread_t* thread, void* (*run)(void*) noexcept nogil, void* argument)
 
     int32_t mcp_load(int32_t* p)

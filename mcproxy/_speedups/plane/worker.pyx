@@ -18,6 +18,7 @@ from mcproxy._speedups.plane.layout cimport (
     listener,
     server_rec,
     session,
+    side,
 )
 from mcproxy._speedups.plane.life cimport session_end
 from mcproxy._speedups.plane.limits cimport (
@@ -120,6 +121,32 @@ cdef void worker_free(worker* w) noexcept nogil:
     if w.command_fd >= 0:
         close(w.command_fd)
     free(w)
+
+
+cdef void worker_abandon(worker* w) noexcept nogil:
+    cdef session* s
+    cdef uint64_t i
+    for i in range(LISTENERS_MOST):
+        if w.listeners[i].open:
+            close(w.listeners[i].fd)    # and no more: the child shares the epoll of its parent
+    for i in range(w.slab_count * SESSION_SLAB):
+        s = &w.slabs[i // SESSION_SLAB][i % SESSION_SLAB]
+        if s.state != STATE_FREE:
+            abandon_side(&s.client)
+            abandon_side(&s.backend)
+    for i in range(w.pipe_count):
+        close(w.pipes[2 * i])
+        close(w.pipes[2 * i + 1])
+    close(w.epoll)
+    close(w.command_fd)
+
+
+cdef inline void abandon_side(side* one) noexcept nogil:
+    if one.fd >= 0:
+        close(one.fd)
+    if one.pipe_in >= 0:
+        close(one.pipe_in)
+        close(one.pipe_out)
 
 
 cdef int worker_start(worker* w) noexcept nogil:
@@ -300,8 +327,8 @@ cdef void close_listeners(worker* w) noexcept nogil:
     cdef int i
     for i in range(LISTENERS_MOST):
         if w.listeners[i].open:
-            close(w.listeners[i].fd)
             w.listeners[i].open = False
+            close(w.listeners[i].fd)
 
 
 cdef inline int watch_listener(worker* w, uint64_t index) noexcept nogil:
