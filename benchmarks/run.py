@@ -129,17 +129,24 @@ def describe(run: Run, work: Work) -> str:
 
 
 def undisturbed(
-    work: Work, program: Program, number: int, cpus: tuple[tuple[int, ...], tuple[int, ...]] | None
+    work: Work,
+    program: Program,
+    number: int,
+    cpus: tuple[tuple[int, ...], tuple[int, ...]] | None,
+    tries: int,
 ) -> Run:
-    """The run, or the least disturbed of three if others kept working meanwhile."""
+    """The run, or the least disturbed of so many tries if others kept working meanwhile."""
     runs: list[Run] = []
-    while len(runs) < 3 and not (runs and runs[-1].other_cpu <= QUIET):
-        wait_quiet()
+    while len(runs) < tries and not (runs and runs[-1].other_cpu <= QUIET):
+        if tries > 1:
+            wait_quiet()
         runs.append(measure(work, program, number, cpus))
     return min(runs, key=lambda run: run.other_cpu)
 
 
-def run_all(chosen: dict[Work, tuple[Program, ...]], rounds: int, console: Console) -> list[Run]:
+def run_all(
+    chosen: dict[Work, tuple[Program, ...]], rounds: int, tries: int, console: Console
+) -> list[Run]:
     """Every program in turn, so that neighbours in time are compared; the order rotates."""
     runs: list[Run] = []
     bar = Progress(
@@ -158,7 +165,7 @@ def run_all(chosen: dict[Work, tuple[Program, ...]], rounds: int, console: Conso
                 for program in programs[turn:] + programs[:turn]:
                     bar.update(task, description=f"{work.key} {program.key}")
                     together = program is MCPROXY_TWO
-                    run = undisturbed(work, program, number, None if together else cores())
+                    run = undisturbed(work, program, number, None if together else cores(), tries)
                     runs.append(run)
                     bar.advance(task)
                     console.print(describe(run, work), highlight=False, soft_wrap=True)
@@ -215,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     facts = machine()
     rounds = options.rounds or (2 if options.quick else 5)
     try:
-        runs = run_all(chosen, rounds, console)
+        runs = run_all(chosen, rounds, 1 if options.quick else 3, console)
         whole = not (options.only or options.programs)
         starts = start_times(3 if options.quick else 10) if whole else {}
         functions = function_times(options.quick, console) if whole else {}
