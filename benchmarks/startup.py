@@ -12,7 +12,6 @@ from pathlib import Path
 from benchmarks.measure import free_port
 from benchmarks.programs import MCPROXY, Place
 
-
 TIMED_IMPORT = (
     "import time; t = time.perf_counter(); import mcproxy; print(time.perf_counter() - t)"
 )
