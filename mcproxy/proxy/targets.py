@@ -147,8 +147,8 @@ def _fault(server: Server) -> str | None:
         return f"{len(server.weights)} weights for {len(server.addresses)} addresses"
     if any(not 1 <= weight <= WEIGHT_MOST for weight in server.weights):
         return f"a weight is a number from 1 to {WEIGHT_MOST}"
-    if server.slow_start and server.balance is Balance.FIRST_AVAILABLE:
-        return "slow_start needs round_robin or least_conn: first_available knows no shares"
+    if server.balance is Balance.FIRST_AVAILABLE and (server.slow_start or {*server.weights} - {1}):
+        return "weights and slow_start need round_robin or least_conn"
     if health.interval < 0 or health.timeout <= 0 or health.fall < 1 or health.rise < 1:
         return "health: interval is not negative, timeout more than 0, fall and rise at least 1"
     if pool.warm < 0 or pool.max_idle <= 0 or server.slow_start < 0:

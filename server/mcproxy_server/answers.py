@@ -44,15 +44,18 @@ def routes(router: Router, host: object = None, local: object = None) -> dict[st
     return answer
 
 
-def servers(states: Iterable[AddressState], known: Iterable[Server]) -> dict[str, Any]:
-    """Every address with its state, by server; a server none of whose addresses is known too."""
+def servers(states: Iterable[AddressState], configured: Iterable[Server]) -> dict[str, Any]:
+    """The addresses in ``states`` by server; a ``configured`` server is there without one too."""
     from mcproxy.proxy.address import show_endpoint
 
-    listed: dict[str, list[dict[str, Any]]] = {}
-    balances = {server.name: str(server.balance) for server in known}
+    listed: dict[str, dict[str, Any]] = {
+        server.name: {"server": server.name, "balance": str(server.balance), "addresses": []}
+        for server in configured
+    }
     for one in states:
         address = show_endpoint(one.address)
-        listed.setdefault(one.server, []).append(
+        left_over: dict[str, Any] = {"server": one.server, "balance": None, "addresses": []}
+        listed.setdefault(one.server, left_over)["addresses"].append(
             {
                 "address": address,
                 "name": one.configured if one.configured != address else None,
@@ -64,12 +67,7 @@ def servers(states: Iterable[AddressState], known: Iterable[Server]) -> dict[str
                 "weight": one.weight,
             }
         )
-    return {
-        "servers": [
-            {"server": name, "balance": balances.get(name), "addresses": addresses}
-            for name, addresses in listed.items()
-        ]
-    }
+    return {"servers": list(listed.values())}
 
 
 def _state(one: AddressState) -> str:

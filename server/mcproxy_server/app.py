@@ -384,7 +384,8 @@ class Application:
         if self._log is not None:
             done = "address drained" if on else "address no longer drained"
             self._log.say("info", done, server=server, address=address)
-        return answers.servers(states, self.proxy.settings.servers)
+        found = [each for each in self.proxy.settings.servers if each.name == server]
+        return answers.servers(states, found)
 
     async def _reload(self, request: dict[str, Any]) -> Any:
         try:

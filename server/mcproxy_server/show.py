@@ -68,6 +68,8 @@ def servers(answer: dict[str, Any]) -> None:
     table.columns[4].justify = table.columns[5].justify = "right"
     for server in answer["servers"]:
         name, balance = server["server"], server["balance"] or ""
+        if not server["addresses"]:
+            table.add_row(escape(name), balance, "[dim]none is known: its name leads nowhere[/]")
         for one in server["addresses"]:
             address = f"{one['address']} ({one['name']})" if one["name"] else one["address"]
             state = f"[{_STATES.get(one['state'], 'green')}]{one['state']}[/]"

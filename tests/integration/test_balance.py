@@ -217,7 +217,8 @@ class TestRemovedAddresses:
     [
         ({"weights": (1, 2)}, "2 weights for 1 addresses"),
         ({"weights": (0,)}, "a weight is a number from 1 to 1000"),
-        ({"slow_start": 5.0}, "slow_start needs round_robin or least_conn"),
+        ({"slow_start": 5.0}, "weights and slow_start need round_robin or least_conn"),
+        ({"weights": (2,)}, "weights and slow_start need round_robin or least_conn"),
         ({"health": Health(interval=-1)}, "health: interval is not negative"),
         ({"health": Health(interval=1, fall=0)}, "health: interval is not negative"),
     ],

@@ -215,12 +215,7 @@ def _server(entry: _Entry, table: ServerTable, files: list[Path]) -> Server:
         each if isinstance(each, AddressTable) else AddressTable(address=each)
         for each in table.addresses
     ]
-    if table.slow_start and table.balance == "first_available":
-        entry.source.problem(
-            (*entry.path, "slow_start"),
-            'has no effect with balance = "first_available"; '
-            'use "round_robin" or "least_conn", or remove the key',
-        )
+    _check_effects(entry, table, addresses)
     return Server(
         name=str(table.name),
         addresses=_plain(each.address for each in addresses),
@@ -239,6 +234,26 @@ def _server(entry: _Entry, table: ServerTable, files: list[Path]) -> Server:
         health=_health(table.health),
         pool=Pool(warm=table.pool.warm, max_idle=float(table.pool.max_idle)),
     )
+
+
+def _check_effects(entry: _Entry, table: ServerTable, addresses: list[AddressTable]) -> None:
+    """No key is accepted that would do nothing without another."""
+    if table.balance == "first_available":
+        without = 'has no effect with balance = "first_available"; '
+        instead = 'use "round_robin" or "least_conn", or remove the key'
+        keys: list[KeyPath] = [
+            ("addresses", index, "weight")
+            for index, address in enumerate(addresses)
+            if address.weight != 1
+        ]
+        for key in keys + [("slow_start",)] * bool(table.slow_start):
+            entry.source.problem((*entry.path, *key), without + instead)
+    for name, needed, example in (("health", "interval", '"5s"'), ("pool", "warm", "4")):
+        given = entry.raw.get(name)
+        if isinstance(given, dict) and given and needed not in given:
+            entry.source.problem(
+                (*entry.path, name), f"has no effect without {needed}; write {needed} = {example}"
+            )
 
 
 def _health(table: HealthTable) -> Health:

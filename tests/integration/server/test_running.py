@@ -371,6 +371,13 @@ def test_an_address_is_drained_and_shown_while_its_session_goes_on(
     )
 
 
+def test_a_server_whose_name_leads_nowhere_is_shown_without_addresses(start: Start) -> None:
+    proxy = start('[[server]]\nname = "lobby"\naddresses = ["nowhere.invalid:1"]\n')
+    assert proxy.ask("servers") == {
+        "servers": [{"server": "lobby", "balance": "first_available", "addresses": []}]
+    }
+
+
 def test_health_checks_tell_the_log_what_changes(start: Start) -> None:
     port = free_port()
     checks = 'health = { interval = 0.05, fall = 2, rise = 1, type = "tcp" }'

@@ -233,14 +233,31 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("line", "said"),
         [
-            ("health.fall = 0", "health.fall: expected a whole number >= 1, not 0"),
-            ("health.rise = 0", "health.rise: expected a whole number >= 1, not 0"),
-            ("health.timeout = 0", "health.timeout: 0 would end every connection at once"),
-            ('health.type = "ping"', 'health.type: expected one of "status", "tcp", not "ping"'),
+            (
+                "health = { interval = 1, fall = 0 }",
+                "health.fall: expected a whole number >= 1, not 0",
+            ),
+            (
+                "health = { interval = 1, rise = 0 }",
+                "health.rise: expected a whole number >= 1, not 0",
+            ),
+            (
+                "health = { interval = 1, timeout = 0 }",
+                "health.timeout: 0 would end every connection at once",
+            ),
+            (
+                'health = { interval = 1, type = "ping" }',
+                'health.type: expected one of "status", "tcp", not "ping"',
+            ),
             ("pool.warm = -1", "pool.warm: expected a whole number >= 0, not -1"),
-            ("pool.max_idle = 0", "pool.max_idle: 0 would end every connection at once"),
-            ("pool.size = 1", "pool.size: unknown key; known here: max_idle, warm"),
+            (
+                "pool = { warm = 1, max_idle = 0 }",
+                "pool.max_idle: 0 would end every connection at once",
+            ),
+            ("pool = { warm = 1, size = 1 }", "pool.size: unknown key; known here: max_idle, warm"),
             ("slow_start = 5", 'slow_start: has no effect with balance = "first_available"; use'),
+            ("health.fall = 2", 'health: has no effect without interval; write interval = "5s"'),
+            ("pool.max_idle = 5", "pool: has no effect without warm; write warm = 4"),
             ("weight = 2", "weight: a weight belongs to an address: addresses = [{ address ="),
             ("health_check = {}", "health_check: health checks are set in [server.health]"),
         ],
@@ -248,6 +265,14 @@ class TestWhatIsRefused:
     def test_what_cannot_balance_or_check(self, line: str, said: str) -> None:
         (mistake,) = mistakes(SERVER + line)
         assert mistake.startswith(f"mcproxy.toml:5: server[0].{said}")
+
+    def test_a_weight_where_the_first_address_takes_all(self) -> None:
+        (mistake,) = mistakes(
+            '[[server]]\nname = "a"\naddresses = [\n"b",\n{ address = "c", weight = 2 }]'
+        )
+        assert mistake.startswith(
+            "mcproxy.toml:5: server[0].addresses[1].weight: has no effect with balance = "
+        )
 
     def test_health_and_pool_of_no_server(self) -> None:
         assert mistakes("[health]\ninterval = 5\n[pool]\nwarm = 1") == [
