@@ -157,6 +157,21 @@ async def test_silence_is_ended_by_the_handshake_deadline(data: bytes, net: Net)
     assert await ended(net, client, proxy, "silent") == b""
 
 
+async def test_silence_ends_within_its_deadline_although_the_kernel_keeps_it_back(net: Net) -> None:
+    # Both have two seconds, and the silent one comes first by more than half a second.
+    proxy = await net.proxy(server("a", net.nobody()), timeouts=Timeouts(handshake=2.0))
+    silent = await net.client(proxy)
+    await asyncio.sleep(0.7)
+    speaking = await net.client(proxy, b"\x10")
+    ends = {
+        asyncio.ensure_future(one.rest_or_reset()): name
+        for one, name in ((speaking, "speaking"), (silent, "silent"))
+    }
+    first, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    assert [ends[one] for one in first] == ["silent"]
+    await asyncio.gather(*ends)
+
+
 async def test_a_byte_now_and_then_does_not_move_the_deadline(net: Net) -> None:
     proxy = await net.proxy(server("a", net.nobody()), timeouts=Timeouts(handshake=0.3))
     client = await net.client(proxy)

@@ -15,7 +15,7 @@ from mcproxy._speedups.plane.life cimport (
     tell,
     turn_away,
 )
-from mcproxy._speedups.plane.limits cimport ACCEPTS_LAST, ACCEPTS_PER_TURN
+from mcproxy._speedups.plane.limits cimport ACCEPTS_LAST, ACCEPTS_PER_TURN, DEFER_MS
 from mcproxy._speedups.plane.proxied cimport learn_local
 from mcproxy._speedups.plane.reasons cimport (
     COUNT_ACCEPTED,
@@ -136,3 +136,7 @@ cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept
     s.client.readable = True
     s.client.writable = True
     client_readable(s)
+    if s.client.fd == fd and s.first_size == 0 and s.state in (STATE_HEADER, STATE_FIRST):
+        # It says nothing, so the kernel has kept it back for its first second already.
+        s.first_ms -= min(DEFER_MS, now.handshake_ms // 2)
+        wheel_set(s, s.first_ms + now.handshake_ms)

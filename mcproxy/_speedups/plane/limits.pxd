@@ -10,6 +10,7 @@ cdef enum:
     SPLICE_LEAVE = 8            # small moves in a row that switch it back
     ACCEPTS_PER_TURN = 64
     ACCEPTS_LAST = 4096         # connections taken from the queue of a listener that closes
+    DEFER_MS = 1000             # the kernel keeps a client that says nothing, see listeners.py
     EPOLL_BATCH = 256
     CONSULT_MOST = 256          # sessions of one worker that may wait for a hook
     RING_BYTES = 1048576        # events to Python, per worker
