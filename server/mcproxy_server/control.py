@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "ControlError", "ControlServer", "NotRunning", "ask"]
 
+_LONGEST_PATH = 107
+"""Bytes of a path that the kernel takes: sun_path without its end, unix(7)."""
 _LONGEST_REQUEST = 64 << 10
 _IDLE = 60.0
 
@@ -139,7 +141,8 @@ def ask(path: Path, command: str, *, timeout: float = 10.0, **arguments: Any) ->
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
-            connection.connect(str(path))
+            with _short(path) as name:
+                connection.connect(name)
             connection.sendall(request)
             with connection.makefile("rb") as lines:
                 line = lines.readline()
@@ -171,7 +174,8 @@ def _listen(path: Path) -> socket.socket:
         _remove_stale(path)
         before = os.umask(0o177)
         try:
-            listener.bind(str(path))
+            with _short(path) as name:
+                listener.bind(name)
         finally:
             os.umask(before)
         listener.listen(16)
@@ -187,6 +191,19 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name for ``path`` that the kernel takes, by way of its folder if it is too long."""
+    if len(os.fsencode(path)) <= _LONGEST_PATH:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
 def _remove_stale(path: Path) -> None:
     try:
         mode = os.lstat(path).st_mode
@@ -197,7 +214,8 @@ def _remove_stale(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
-            probe.connect(str(path))
+            with _short(path) as name:
+                probe.connect(name)
         except ConnectionRefusedError:
             os.unlink(path)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,8 @@ from mcproxy_server.config.values import FilePath, describe
 __all__ = ["Configuration", "find_control_socket", "load"]
 
 _LONGEST_TEXTS = 4000
-_LONGEST_SOCKET_PATH = 107
-"""Bytes of a Unix socket's path: sun_path without its end, unix(7)."""
+_LONGEST_SOCKET_NAME = 80
+"""Bytes of the file name of a Unix socket, in however deep a folder; see `control._short`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,12 +316,12 @@ def _control_socket(source: Source, root: Root, override: Path | None) -> Path:
     if override is not None:
         return override
     path = _control_path(source, root.control.socket)
-    length = len(str(path.absolute()).encode())
-    if length > _LONGEST_SOCKET_PATH:
+    length = len(os.fsencode(path.name))
+    if length > _LONGEST_SOCKET_NAME:
         source.problem(
             ("control", "socket"),
-            f"the path {path.absolute()} has {length} bytes; "
-            f"a Unix socket's path has at most {_LONGEST_SOCKET_PATH}",
+            f"the name {path.name} has {length} bytes; "
+            f"a socket's has at most {_LONGEST_SOCKET_NAME}",
         )
     return path
 

@@ -440,6 +440,6 @@ addresses = ["10.0.0.1"]
         (mistake,) = mistakes('servers_dir = "nope"')
         assert mistake.startswith("mcproxy.toml:1: servers_dir: cannot read the folder nope")
 
-    def test_a_socket_path_that_the_kernel_would_refuse(self) -> None:
+    def test_a_socket_name_that_the_kernel_would_refuse(self) -> None:
         (mistake,) = mistakes(f'control.socket = "{"x" * 120}"')
-        assert "a Unix socket's path has at most 107" in mistake
+        assert "a socket's has at most 80" in mistake

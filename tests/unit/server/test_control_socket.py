@@ -104,6 +104,20 @@ async def test_the_socket_is_gone_when_the_server_has_closed(path: Path) -> None
         ask(path, "echo")
 
 
+async def test_a_folder_may_be_deeper_than_a_socket_s_address_is_long(tmp_path: Path) -> None:
+    folder = tmp_path / ("f" * 100) / ("g" * 100)
+    folder.mkdir(parents=True)
+    path = folder / "control.sock"
+    server = ControlServer(path, COMMANDS)
+    await server.start()
+    assert stat.S_ISSOCK(path.stat().st_mode)
+    assert await asyncio.to_thread(ask, path, "echo", text="x") == {"you said": "x"}
+    with pytest.raises(ControlError, match="another mcproxy-server is running"):
+        await ControlServer(path, COMMANDS).start()
+    await server.close()
+    assert not path.exists()
+
+
 async def test_a_socket_that_nobody_listens_on_is_replaced(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left_over:
         left_over.bind(str(path))
