@@ -69,12 +69,14 @@ class Application:
         command: Sequence[str] = (),
         takeover: Takeover | None = None,
         activated: Sequence[socket.socket] = (),
+        clean_up: Callable[[], None] | None = None,
     ) -> None:
         """Run ``configuration``; ``control`` takes the place of `control.socket`.
 
         ``command`` starts the program that takes over at an upgrade; without it there are none.
         ``takeover`` is what this process itself takes over. Sockets that systemd ``activated``
-        take the place of `bind`. Raises `StartError` for settings that cannot work here.
+        take the place of `bind`. ``clean_up`` is called when the program is ended at once, and
+        nothing else will be. Raises `StartError` for settings that cannot work here.
         """
         self.configuration = configuration
         self._command = command
@@ -88,6 +90,7 @@ class Application:
         except McproxyError as error:
             raise StartError(str(error)) from None
         self._socket = control
+        self._clean_up = clean_up
         self._control = self._make_control(configuration.control_socket)
         self._log: EventLog | None = None
         self._files = configuration.files
@@ -342,6 +345,8 @@ class Application:
 
     def _end_at_once(self, status: int) -> NoReturn:
         self._control.remove()
+        if self._clean_up is not None:
+            self._clean_up()
         sys.stdout.flush()
         os._exit(status)
 

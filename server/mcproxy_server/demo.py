@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mcproxy.errors import ProtocolError
@@ -194,7 +195,8 @@ async def _serve(port: int, folder: Path) -> None:
         encoding="utf-8",
     )
     try:
-        await Application(load(file)).run(lambda app: _welcome(app, file))
+        app = Application(load(file), clean_up=partial(shutil.rmtree, folder, ignore_errors=True))
+        await app.run(lambda app: _welcome(app, file))
     except StartError as error:
         raise StartError(f"{str(error).partition(';')[0]}; --port chooses another") from None
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.integration.server.program import (
     join,
     rest_of,
     shown_under,
+    until,
 )
 
 
@@ -78,3 +80,17 @@ def test_a_signal_ends_it_cleanly_and_nothing_is_left(demo: Demo, number: signal
     assert demo.end() == 0
     assert not Path(file).parent.exists()
     assert "Traceback" not in "\n".join(demo.lines)
+
+
+def test_a_second_signal_ends_it_at_once_and_nothing_is_left(demo: Demo) -> None:
+    file = re.search(r"stats -c (\S+)", demo.line_with("stats -c"))[1]
+    demo.line_with("Ctrl-C stops the demo.")
+    # A connection holds up the end, so that there is time to ask again.
+    with socket.create_connection(("127.0.0.1", demo.port)) as player:
+        player.sendall(b"\x0f")
+        until(lambda: demo.ask("stats", "-c", file)["open"] == 1)
+        demo.signal(signal.SIGINT)
+        demo.line_with("stopping")
+        demo.signal(signal.SIGINT)
+        assert demo.end() == 128 + signal.SIGINT
+    assert not Path(file).parent.exists()
