@@ -121,7 +121,8 @@ class Proxy:
         self._unknown: ServerRecord | None = None
         self._worker_count = settings.workers or len(os.sched_getaffinity(0))
         self._own_servers: dict[str, ServerRecord] = {}
-        self._subscribers: list[Callable[[ProxyEvent], None]] = []
+        # What to call, and whether it wants to hear of sessions too.
+        self._subscribers: list[tuple[Callable[[ProxyEvent], None], bool]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._applying = asyncio.Lock()
         self._plane: DataPlane | None = None
@@ -142,6 +143,7 @@ class Proxy:
             self._on_event,
             workers=self._worker_count,
         )
+        self._say_what_is_told()
         try:
             await self._plane.listen(self._binds, self._inherited)
         except BaseException:
@@ -278,10 +280,28 @@ class Proxy:
         concerned = [(each.host, each.port) for each in self._targets.drain(found, address, on)]
         return [s for s in self.states() if s.server == server and s.address in concerned]
 
-    def subscribe(self, callback: Callable[[ProxyEvent], None]) -> Callable[[], None]:
-        """Call ``callback`` with every event, in the event loop; returns how to end that."""
-        self._subscribers.append(callback)
-        return lambda: self._subscribers.remove(callback)
+    def subscribe(
+        self, callback: Callable[[ProxyEvent], None], *, sessions: bool = True
+    ) -> Callable[[], None]:
+        """Call ``callback`` with every event, in the event loop; returns how to end that.
+
+        Without ``sessions``, `SessionOpened` and `SessionClosed` may be left out, which spares
+        the workers and this loop some microseconds a session.
+        """
+        subscriber = (callback, sessions)
+        self._subscribers.append(subscriber)
+        self._say_what_is_told()
+
+        def end() -> None:
+            self._subscribers.remove(subscriber)
+            self._say_what_is_told()
+
+        return end
+
+    def _say_what_is_told(self) -> None:
+        if self._plane is not None:
+            wanted = any(sessions for _, sessions in self._subscribers)
+            self._plane.plane.tells_sessions = wanted
 
     # ---- Snapshots. ----
 
@@ -502,7 +522,7 @@ class Proxy:
             self._tell(AcceptResumed())
 
     def _tell(self, event: ProxyEvent) -> None:
-        for callback in list(self._subscribers):
+        for callback, _ in list(self._subscribers):
             try:
                 callback(event)
             except Exception:

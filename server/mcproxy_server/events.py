@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -84,15 +85,19 @@ class EventLog:
         self._summed_up: dict[str, int] = {}
         self._logger: Any = structlog.get_logger()
         self._level = 0
+        self._end: Callable[[], None] | None = None
         self.configure(options)
         for event in early:
             self.write(event)
-        self._end = proxy.subscribe(self.write)
 
     def configure(self, options: Log) -> None:
         """Log as ``options`` say from now on."""
         configure(options)
         self._level = _LEVELS[options.level]
+        if self._end is not None:
+            self._end()
+        # Sessions are lines of level info: below that nobody needs to hear of them.
+        self._end = self._proxy.subscribe(self.write, sessions=self._level <= _LEVELS["info"])
 
     async def run(self) -> None:
         """Write the summaries, until cancelled."""
@@ -102,7 +107,8 @@ class EventLog:
 
     def close(self) -> None:
         """Say what is still to be said, and end."""
-        self._end()
+        if self._end is not None:
+            self._end()
         self._summarise(final=True)
 
     def say(self, level: str, event: str, **fields: Any) -> None:

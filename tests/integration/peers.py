@@ -192,6 +192,7 @@ class Net:
         self._wires: list[Wire | Backend] = []
         self._proxies: list[Proxy] = []
         self.events: list[ProxyEvent] = []
+        self.subscriptions: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> Net:
         return self
@@ -238,7 +239,7 @@ class Net:
     ) -> Proxy:
         """A running proxy; `more` are settings."""
         proxy = Proxy(settings(*servers, **more), **(hooks or {}))
-        proxy.subscribe(self.events.append)
+        self.subscriptions.append(proxy.subscribe(self.events.append))
         await proxy.start()
         self._proxies.append(proxy)
         return proxy

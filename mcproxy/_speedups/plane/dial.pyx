@@ -37,6 +37,7 @@ from mcproxy._speedups.plane.system cimport (
     TCP_KEEPIDLE,
     TCP_KEEPINTVL,
     TCP_USER_TIMEOUT,
+    mcp_load,
     mcp_set_option,
 )
 from mcproxy._speedups.plane.warm cimport warm_take
@@ -82,7 +83,7 @@ cdef void dial_done(session* s) noexcept nogil:
 
 cdef void relay_begin(session* s) noexcept nogil:
     cdef worker* w = s.owner
-    cdef event* e = identified(s, EVENT_OPENED)
+    cdef event* e = identified(s, EVENT_OPENED) if mcp_load(&w.common.tells_sessions) else NULL
     cdef const char* sent
     cdef unsigned int size
     move(s, STATE_RELAY)

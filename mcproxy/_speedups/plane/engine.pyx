@@ -526,6 +526,15 @@ cdef class Plane:
         """Workers whose thread has not ended."""
         return mcp_load(&self.common.running)
 
+    @property
+    def tells_sessions(self):
+        """Whether OPENED and CLOSED are told: a program that nobody listens to saves their cost."""
+        return bool(mcp_load(&self.common.tells_sessions))
+
+    @tells_sessions.setter
+    def tells_sessions(self, bint value):
+        mcp_store(&self.common.tells_sessions, value)
+
     def close(self) -> None:
         """End every session and every worker, now; may be called again."""
         if self.process == os.getpid():

@@ -213,6 +213,7 @@ cdef enum:
 cdef struct shared:             # what the workers of one plane have in common
     int32_t open_sessions
     int32_t running             # workers that have not ended
+    int32_t tells_sessions      # somebody wants to hear when relays begin and end
 
 cdef struct worker:
     int index

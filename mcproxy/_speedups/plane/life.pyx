@@ -33,7 +33,7 @@ from mcproxy._speedups.plane.ring cimport (
 )
 from mcproxy._speedups.plane.states cimport STATE_FREE
 from mcproxy._speedups.plane.status cimport status_leave
-from mcproxy._speedups.plane.system cimport close, mcp_add, mcp_epoll_remove
+from mcproxy._speedups.plane.system cimport close, mcp_add, mcp_epoll_remove, mcp_load
 from mcproxy._speedups.plane.wheel cimport wheel_clear
 
 
@@ -129,7 +129,7 @@ cdef void part_from_client(session* s, int reason) noexcept nogil:
     mcp_count(&w.ended[reason], 1)
     if s.relayed:
         mcp_count(&w.counters[COUNT_RELAYING], <uint64_t>-1)
-        e = ring_begin(w, EVENT_CLOSED, 0)
+        e = ring_begin(w, EVENT_CLOSED, 0) if mcp_load(&w.common.tells_sessions) else NULL
     else:
         e = refusal(w, reason) if reason <= REASON_LAST_REFUSAL and not s.told else NULL
     if e != NULL:

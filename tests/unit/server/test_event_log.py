@@ -35,7 +35,9 @@ class FakeProxy:
         self.refused: dict[str, int] = {}
         self.subscribers: list[Callable[[ProxyEvent], None]] = []
 
-    def subscribe(self, callback: Callable[[ProxyEvent], None]) -> Callable[[], None]:
+    def subscribe(
+        self, callback: Callable[[ProxyEvent], None], *, sessions: bool = True
+    ) -> Callable[[], None]:
         self.subscribers.append(callback)
         return lambda: self.subscribers.remove(callback)
 
