@@ -283,6 +283,11 @@ class Application:
         beside = None
         if self._takeover is not None and _same(path, self._takeover.control):
             beside = place_beside(path, os.getpid())
+        if self._takeover is not None:
+            # What is imported later otherwise: now, while the other process serves alone.
+            import watchfiles  # noqa: F401
+
+            import mcproxy_server.events  # noqa: F401
         try:
             await self._control.start(beside=beside)
         except ControlError as error:
