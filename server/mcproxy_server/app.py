@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -202,8 +203,13 @@ class Application:
                     self._command,
                     self.proxy.sockets,
                     self._control.path,
-                    activated=bool(self._given),
                     patience=patience,
+                    activated=bool(self._given),
+                    drained=[
+                        (state.server, show_endpoint(state.address))
+                        for state in self.proxy.states()
+                        if state.draining
+                    ],
                 )
             )
             try:
@@ -242,6 +248,9 @@ class Application:
         }
 
     async def _take_over(self, takeover: Takeover) -> None:
+        for server, address in takeover.drained:
+            with contextlib.suppress(ConfigurationError):  # it is not configured any more
+                self.proxy.drain(server, address)
         beside = self._control.made
         told = asyncio.create_task(
             takeover.ready(
@@ -384,6 +393,9 @@ class Application:
         return answers.servers(self.proxy.states(), self.proxy.settings.servers)
 
     async def _drain(self, request: dict[str, Any]) -> Any:
+        self._must_be_in_charge()
+        if self._upgrade is not None:
+            raise ControlError("an upgrade is on its way; try again when it is done")
         server, address, on = (request.get(key) for key in ("server", "address", "on"))
         if not (isinstance(server, str) and isinstance(address, str) and isinstance(on, bool)):
             raise ControlError("drain takes a server, an address and whether it is on")

@@ -50,6 +50,8 @@ class Takeover:
         """The control socket that is in use."""
         self.activated: bool = given["activated"]
         """Whether systemd chose the sockets, not the configuration."""
+        self.drained: list[list[str]] = given["drained"]
+        """Server and address of each that is to get no new session."""
         self.sockets = [_taken(number) for number in given["sockets"]]
         self._channel = _taken(given["channel"])
         self._stderr: int = given["stderr"]
@@ -109,10 +111,12 @@ class Successor:
         sockets: Sequence[socket.socket],
         control: Path,
         *,
-        activated: bool,
         patience: float,
+        **known: Any,
     ) -> Self:
         """Run ``program`` with ``sockets`` and wait until it serves.
+
+        ``known`` is what else it finds in its `Takeover`.
 
         After ``patience`` seconds, or when this is cancelled, the new process is ended. Raises
         `HandoverError` with what it said, and all is as it was.
@@ -121,7 +125,7 @@ class Successor:
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours)
             try:
-                process = _run(program, sockets, theirs, control, activated=activated)
+                process = _run(program, sockets, theirs, control, known)
             except BaseException:
                 writer.close()
                 raise
@@ -246,14 +250,13 @@ def _run(
     sockets: Sequence[socket.socket],
     channel: socket.socket,
     control: Path,
-    *,
-    activated: bool,
+    known: dict[str, Any],
 ) -> subprocess.Popen[bytes]:
     with _copy_of_stderr() as stderr:
         given: dict[str, Any] = {
+            **known,
             "pid": os.getpid(),
             "control": str(control.absolute()),
-            "activated": activated,
             "sockets": [one.fileno() for one in sockets],
             "channel": channel.fileno(),
             "stderr": stderr.fileno(),

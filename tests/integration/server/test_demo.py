@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.server.program import (
+    BINARY,
     DEADLINE,
     Program,
     free_port,
@@ -69,6 +71,20 @@ def test_what_it_says_to_try_works(demo: Demo) -> None:
     pinged = demo.ask("ping", f"lobby.localhost:{demo.port}")
     assert pinged["favicon"] is True
     assert demo.ask("stats", "-c", file)["status_answered"] >= 1
+
+
+def test_it_is_not_upgraded(demo: Demo) -> None:
+    file = re.search(r"stats -c (\S+)", demo.line_with("stats -c"))[1]
+    done = subprocess.run(
+        [BINARY, "upgrade", "-c", file],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cannot be upgraded" in done.stderr
+    assert shown_under("localhost", demo.port).startswith("The lobby of the mcproxy demo")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGCONT, SIGINT, SIGSTOP, SIGTERM
 
 import pytest
 
+from mcproxy.minecraft.connection import ClientConnection
 from tests.integration.server.program import DEADLINE, free_port, join, rest_of, until
 from tests.integration.server.upgradable import WORKS, Clients, Process, Upgradable, status
 
@@ -147,6 +149,15 @@ def test_the_new_process_runs_what_is_on_the_disk(start: Start) -> None:
     assert proxy.control("ping")["version"] == "99.0"
 
 
+def test_a_drained_address_stays_drained(start: Start) -> None:
+    proxy = start(backend=4)
+    proxy.ask("drain", "lobby", "127.0.0.1:4")
+    proxy.upgrade()
+    (lobby,) = proxy.ask("servers")["servers"]
+    (address,) = lobby["addresses"]
+    assert address["draining"] is True
+
+
 def test_the_command_says_who_serves_and_the_log_tells_both_sides(start: Start) -> None:
     proxy = start()
     old = proxy.process.pid
@@ -215,6 +226,22 @@ class TestAFailedUpgradeChangesNothing:
 
 
 class TestStopping:
+    def test_serves_whoever_is_queued_by_then(self, start: Start) -> None:
+        proxy = start(top="workers = 1")
+        assert status(proxy.port) == "offline"  # from now on it is cached
+        proxy.signal(SIGSTOP)
+        with contextlib.ExitStack() as queued:
+            clients = []
+            for _ in range(300):
+                address = ("127.0.0.1", proxy.port)
+                client = queued.enter_context(socket.create_connection(address, DEADLINE))
+                client.sendall(ClientConnection("lobby.test", proxy.port).request_status())
+                clients.append(client)
+            proxy.signal(SIGTERM)
+            proxy.signal(SIGCONT)
+            assert all(client.recv(1) for client in clients)
+        assert proxy.end() == 0
+
     def test_during_an_upgrade_stops_both(self, start: Start) -> None:
         proxy = start()
         proxy.script.write_text(HANGS)
