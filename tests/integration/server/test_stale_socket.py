@@ -17,6 +17,12 @@ OPENING = frame(Handshake(767, "a.test", 1, Intent.LOGIN).encode()) + frame(
 )
 
 
+def all_stopped(process: int) -> bool:
+    """Whether every thread stands still: the signal does not wait for that."""
+    stats = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "spoken on"])
 def test_it_is_not_used(tmp_path: Path, closed: bool) -> None:  # M-02
     port = free_port()
@@ -37,6 +43,7 @@ def test_it_is_not_used(tmp_path: Path, closed: bool) -> None:  # M-02
             until(lambda: proxy.ask("stats")["open"] == 1)
             # Both happen before the worker runs again, and it looks at the player first.
             proxy.signal(signal.SIGSTOP)
+            until(lambda: all_stopped(proxy.process.pid))
             player.sendall(OPENING[3:])
             if closed:
                 warm.close()
