@@ -13,8 +13,9 @@ async def test_sessions_are_not_told_to_those_who_do_not_want_them(net: Net) -> 
     for end in net.subscriptions:
         end()
     end = proxy.subscribe(heard.append, sessions=False)
-    client, _ = await net.relay(proxy, backend)
+    client, far = await net.relay(proxy, backend)
     client.close()
+    far.close()
     await eventually(lambda: proxy.counters()["ended"]["client_closed"])
     stranger = await net.client(proxy, join("nowhere.example"))
     await stranger.rest_or_reset()
