@@ -169,3 +169,15 @@ def test_the_reference_of_the_docs_names_every_key_of_the_example() -> None:
     assert len(keys) > 20
     assert [key for key in keys if f"| `{key}` |" not in reference] == []
     assert [table for table in tables if f"## `{table}`" not in reference] == []
+
+
+def test_without_its_extra_it_names_the_extra_in_one_line() -> None:
+    code = (
+        "import runpy, sys; sys.modules['cyclopts'] = None; "
+        "runpy.run_module('mcproxy_server', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "cyclopts is missing" in line
+    assert "pip install '.[server]'" in line
