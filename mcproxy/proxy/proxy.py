@@ -63,6 +63,8 @@ RESOLVE_SOONEST = 1.0
 """Seconds between two looks at a name, however short its TTL."""
 RESOLVE_AGAIN = 5.0
 """Seconds after which a name that led nowhere is looked up again."""
+RESOLVE_PATIENCE = 1.0
+"""Seconds for which a start, a reload and other names wait for a name server."""
 BINDS_MOST = 64
 """Listeners of one worker."""
 TIMEOUT_MOST = 366 * 86400.0
@@ -410,7 +412,9 @@ class Proxy:
 
     async def _resolve(self, address: str, server: str) -> float:
         try:
-            resolved = await self._resolver.resolve(address)
+            resolved = await asyncio.wait_for(self._resolver.resolve(address), RESOLVE_PATIENCE)
+        except TimeoutError:
+            return RESOLVE_SOONEST  # the lookup goes on, and nobody has to wait for it
         except OSError as error:
             self._tell(NameFailed(server, address, str(error)))
             return RESOLVE_AGAIN

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from mcproxy.errors import NameNotResolved
+from mcproxy.errors import ConfigurationError, NameNotResolved
 from mcproxy.proxy.address import DEFAULT_PORT, Endpoint, is_literal, parse_address
 
 # dnspython takes a tenth of a second to import: only who has names to look up pays for it.
@@ -183,9 +183,14 @@ class Resolver:
 
     async def _ask(self, name: str, kind: str) -> dns.resolver.Answer | None:
         """The records, or None when the servers say that there are none."""
-        import dns.exception
-        import dns.resolver
-
+        try:
+            import dns.exception
+            import dns.resolver
+        except ModuleNotFoundError:
+            raise ConfigurationError(
+                f"to look up {name} takes dnspython: install the extra [proxy], "
+                "or write the address in numbers"
+            ) from None
         try:
             return await self._resolver().resolve(name, kind, search=True)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from mcproxy.proxy import Mode, SessionOpened
-from tests.integration.peers import Net, eventually, join, legacy_16, refused, server
+from mcproxy.proxy import Mode, Server, SessionOpened
+from mcproxy.proxy.resolve import Resolver
+from tests.integration.peers import Net, eventually, join, legacy_16, refused, server, settings
+from tests.unit.dns_server import dns_server
 
 WILDCARDS = {  # host: server
     "exact.example": "exact",
@@ -43,6 +45,25 @@ async def test_names_lead_to_the_most_specific_server(net: Net) -> None:
         await backends[name].accept(join(host))
     await eventually(lambda: len(net.told(SessionOpened)) == len(WILDCARDS))
     assert sorted(event.server for event in net.told(SessionOpened)) == sorted(WILDCARDS.values())
+
+
+async def test_a_name_server_that_is_silent_holds_up_nobody_but_its_name(net: Net) -> None:  # M-18
+    near, far = net.backend(), net.backend()
+    named = Server("far", (f"far.test:{far.endpoint[1]}",), domains=("far.example",))
+    async with dns_server() as names:
+        names.put("far.test", "A", "127.0.0.1")
+        names.silent = True
+        resolver = Resolver([names.endpoint], lifetime=60.0)
+        proxy = await asyncio.wait_for(
+            net.proxy(server("near", near), named, hooks={"resolver": resolver}), 30
+        )
+        await net.client(proxy, join("near.example"))
+        await near.accept(join("near.example"))
+        await asyncio.wait_for(proxy.apply(settings(server("near", near), named)), 30)
+        names.silent = False
+        await eventually(lambda: any(state.server == "far" for state in proxy.states()))
+        await net.client(proxy, join("far.example"))
+        await far.accept(join("far.example"))
 
 
 async def test_the_local_address_decides_when_no_name_does(net: Net) -> None:  # M-04

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import sys
 
 import pytest
 
@@ -202,3 +203,11 @@ async def test_what_is_remembered_is_bounded(resolver, monkeypatch):
         with pytest.raises(NameNotResolved):
             await resolver.resolve(f"host{number}.example.com:1")
     assert len(resolver._known) == 10
+
+
+async def test_without_dnspython_a_name_is_a_mistake_that_says_what_to_install(
+    resolver, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "dns.exception", None)
+    with pytest.raises(ConfigurationError, match=r"install the extra \[proxy\]"):
+        await resolver.resolve("mc.example.com")
