@@ -8,6 +8,8 @@ cdef struct prefix_set              # opaque, counted, immutable
 cdef int32_t prefix_lookup(const prefix_set* prefixes, const uint8_t* address) noexcept nogil
 cdef prefix_set* prefix_retain(prefix_set* prefixes) noexcept nogil
 cdef void prefix_release(prefix_set* prefixes) noexcept nogil
+# 16 bytes of text, 4 or 16 bytes, or an object of the ipaddress module.
+cdef bytes packed_address(object address)
 
 
 cdef class PrefixSet:

@@ -235,7 +235,6 @@ cdef bytes _mask(object length):
 
 
 cdef bytes packed_address(object address):
-    # 16 bytes of text, 4 or 16 bytes, or an object of the ipaddress module.
     cdef bytes packed
     if isinstance(address, bytes):
         packed = address
