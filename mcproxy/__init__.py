@@ -13,6 +13,7 @@ from mcproxy._version import __version__
 
 if TYPE_CHECKING:
     from mcproxy._speedups.buffers import Lease, Pool
+    from mcproxy._speedups.match.limits import RateLimiter
     from mcproxy._speedups.match.prefixes import PrefixSet
     from mcproxy._speedups.wire.cursor import Reader, Writer
     from mcproxy._speedups.wire.frames import Frame, FrameJoiner, FrameSplitter, join_frame
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "mcproxy._speedups.buffers": ("Lease", "Pool"),
+    "mcproxy._speedups.match.limits": ("RateLimiter",),
     "mcproxy._speedups.match.prefixes": ("PrefixSet",),
     "mcproxy._speedups.wire.cursor": ("Reader", "Writer"),
     "mcproxy._speedups.wire.frames": ("Frame", "FrameJoiner", "FrameSplitter", "join_frame"),
@@ -112,6 +114,7 @@ __all__ = [
     "ProtocolError",
     "Proxy",
     "ProxyHeader",
+    "RateLimiter",
     "Reader",
     "ReleasedError",
     "RemoteProtocolError",

@@ -21,12 +21,33 @@ if TYPE_CHECKING:
     from mcproxy._speedups.plane.routes import RouteTable
     from mcproxy.proxy.events import Address
 
-__all__ = ["DataPlane", "Snapshot"]
+__all__ = ["DataPlane", "Protection", "Snapshot"]
 
 ACCOUNTING = 0.1
 """Seconds between two looks at events that need not be seen at once."""
 APPLY_WAIT = 10.0
 """Seconds for all workers to take over a snapshot or a listener."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Limits as the workers know them; (rate per second, burst) with rate 0 is no limit."""
+
+    connections: tuple[float, int] = (0.0, 1)
+    status: tuple[float, int] = (0.0, 1)
+    logins: tuple[float, int] = (0.0, 1)
+    open: int = 0
+    prefixes: tuple[int, int] = (32, 64)
+    """Bits of IPv4 and IPv6 addresses that are told apart."""
+    actions: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Of connections, status, logins, open: 0 close, 1 drop, 2 tarpit, 3 message."""
+    exempt: PrefixSet | None = None
+    texts: tuple[bytes | None, bytes | None, bytes | None, bytes | None] = (None,) * 4
+    """Frames of login disconnect and status; replies to legacy pings, and to older ones."""
+    flood_begin: int = 0
+    flood_end: int = 0
+    flood_calm: float = 0.0
+    flood_handshake: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,7 @@ class Snapshot:
     handshake: float = 5.0
     idle: float = 300.0
     dead_peer: float = 60.0
+    protection: Protection = Protection()
 
 
 class DataPlane:

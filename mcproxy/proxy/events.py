@@ -19,6 +19,8 @@ __all__ = [
     "AddressDown",
     "AddressUp",
     "BackendFailed",
+    "FloodBegan",
+    "FloodEnded",
     "NameFailed",
     "ProxyEvent",
     "Refused",
@@ -119,6 +121,21 @@ class AcceptResumed:
     """New connections are accepted again."""
 
 
+@dataclass(frozen=True, slots=True)
+class FloodBegan:
+    """So many new connections that the proxy answers in the cheapest ways; see `Flood`."""
+
+    connections: int
+    """New ones within a second, so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class FloodEnded:
+    """The flood is over."""
+
+    duration: float
+
+
 ProxyEvent: TypeAlias = (
     SessionOpened
     | SessionClosed
@@ -129,4 +146,6 @@ ProxyEvent: TypeAlias = (
     | NameFailed
     | AcceptPaused
     | AcceptResumed
+    | FloodBegan
+    | FloodEnded
 )

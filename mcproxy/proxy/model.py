@@ -11,13 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "Action",
     "Balance",
+    "Buffers",
     "Filters",
+    "Flood",
     "Health",
+    "Limit",
+    "Limits",
     "Mode",
     "Motd",
+    "OpenLimit",
     "Pool",
     "Server",
+    "SessionLimit",
     "Settings",
     "StatusPolicy",
     "Timeouts",
@@ -152,6 +159,105 @@ class StatusPolicy:
     """How long a dead backend is not asked again."""
 
 
+class Action(enum.StrEnum):
+    """What is done with a connection or request that is one too many."""
+
+    CLOSE = "close"
+    """End the connection."""
+    DROP = "drop"
+    """End it with a reset, so that the kernel forgets it at once."""
+    TARPIT = "tarpit"
+    """Hold it for a minute without an answer; at most 1,000 are held, then it is `CLOSE`."""
+    MESSAGE = "message"
+    """Answer: a disconnect with a text to a player who joins, a text to the server list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many a second of one address prefix."""
+
+    rate: float = 0.0
+    """Per second, in the long run; 0: no limit."""
+    burst: int = 1
+    """At once."""
+    action: Action = Action.CLOSE
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLimit:
+    """How many connections of one address prefix at the same time."""
+
+    most: int = 0
+    """0: no limit."""
+    action: Action = Action.CLOSE
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimit:
+    """What one relay may carry per second, with a second's worth at once; 0: no limit."""
+
+    serverbound: int = 0
+    """Bytes."""
+    clientbound: int = 0
+    """Bytes."""
+    packets: int = 0
+    """Serverbound packets, for as long as they can be told apart: until the session is encrypted,
+    and in mode ``zero_copy`` never."""
+    action: Literal["pace", "close"] = "pace"
+    """Read no faster, or end the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one address may do; no player meets the defaults, nor do many behind one address."""
+
+    connections: Limit = Limit(20.0, 100)
+    status: Limit = Limit(20.0, 100)
+    logins: Limit = Limit(5.0, 50, Action.MESSAGE)
+    open: OpenLimit = OpenLimit(256)
+    session: SessionLimit = SessionLimit()
+    prefix_v4: int = 32
+    """Bits of an IPv4 address that are told apart."""
+    prefix_v6: int = 64
+    """The same for IPv6, 64 at the most: whoever has one address has a /64 of them."""
+    exempt: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Addresses or CIDR networks that no limit concerns: a tunnel on this machine brings
+    everybody's connections from one address."""
+    message: str = "§cToo many attempts from your address. §7Please wait a moment and try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """When there are too many new connections, of all addresses together, for manners.
+
+    Then refusals are only counted, whatever is over a limit is dropped, and first packets have
+    less time. Connections of `Limits.exempt` do not count.
+    """
+
+    begin: int = 1000
+    """New connections in a second that begin it; 0: never."""
+    end: int = 500
+    """It ends when there were no more than these per second..."""
+    calm: float = 5.0
+    """...for so many seconds."""
+    handshake: float = 2.0
+    """Seconds for the first packets meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """How many relayed bytes may wait in the proxy for slow readers.
+
+    What does not fit stays in the kernel's buffers, and so with its sender; nothing is lost and
+    no session ends for it.
+    """
+
+    session: int = 2 * 1024 * 1024
+    """Bytes, both directions together."""
+    total: int = 256 * 1024 * 1024
+    """Bytes, all sessions together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that a running proxy can be told, replaced as a whole by a reload."""
@@ -170,6 +276,9 @@ class Settings:
     timeouts: Timeouts = Timeouts()
     status: StatusPolicy = StatusPolicy()
     filters: Filters = field(default_factory=Filters)
+    limits: Limits = Limits()
+    flood: Flood = Flood()
+    buffers: Buffers = Buffers()
     proxy_trusted: tuple[str, ...] = ()
     """Addresses or CIDR networks that send a PROXY header, of version 1 or 2: required from
     these, refused from all others. The address in it is the client's from then on."""

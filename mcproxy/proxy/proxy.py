@@ -27,12 +27,14 @@ from mcproxy.minecraft.packets import State
 from mcproxy.minecraft.status import encode_response
 from mcproxy.minecraft.versions import KNOWN
 from mcproxy.proxy.address import parse_address
-from mcproxy.proxy.dataplane import DataPlane, Snapshot, load_engine
+from mcproxy.proxy.dataplane import DataPlane, Protection, Snapshot, load_engine
 from mcproxy.proxy.events import (
     AcceptPaused,
     AcceptResumed,
     Address,
     BackendFailed,
+    FloodBegan,
+    FloodEnded,
     NameFailed,
     ProxyEvent,
     Refused,
@@ -41,7 +43,7 @@ from mcproxy.proxy.events import (
 )
 from mcproxy.proxy.health import Check, HealthChecks
 from mcproxy.proxy.hooks import LoginHook, RouteHook, Session, StatusHook
-from mcproxy.proxy.model import Balance, Filters, Mode, Server, Settings
+from mcproxy.proxy.model import Action, Balance, Filters, Mode, Motd, Server, Settings
 from mcproxy.proxy.query import query_status
 from mcproxy.proxy.resolve import Resolver
 from mcproxy.proxy.router import Router, parse_listen
@@ -58,6 +60,7 @@ UNKNOWN_ID = 0
 HOOK_ROUTE, HOOK_STATUS, HOOK_LOGIN = 1, 2, 4
 BALANCES = {Balance.FIRST_AVAILABLE: 0, Balance.ROUND_ROBIN: 1, Balance.LEAST_CONN: 2}
 PROXY_VERSIONS = {False: 0, "v1": 1, "v2": 2}
+ACTIONS = {Action.CLOSE: 0, Action.DROP: 1, Action.TARPIT: 2, Action.MESSAGE: 3}
 MODES = {Mode.PASSTHROUGH: 0, Mode.ZERO_COPY: 1, Mode.SERVER_ONLY: 2}
 RESOLVE_SOONEST = 1.0
 """Seconds between two looks at a name, however short its TTL."""
@@ -67,6 +70,8 @@ RESOLVE_PATIENCE = 1.0
 """Seconds for which a start, a reload and other names wait for a name server."""
 BINDS_MOST = 64
 """Listeners of one worker."""
+COUNT_MOST = 1_000_000
+"""Of what is counted per second or address."""
 TIMEOUT_MOST = 366 * 86400.0
 OWN_SERVERS_MOST = 1024
 """Servers of a route hook's own making that are remembered."""
@@ -342,6 +347,35 @@ class Proxy:
             handshake=settings.timeouts.handshake,
             idle=settings.timeouts.idle,
             dead_peer=settings.timeouts.dead_peer,
+            protection=self._protection(settings),
+        )
+
+    def _protection(self, settings: Settings) -> Protection:
+        limits, flood = settings.limits, settings.flood
+        shown = self._cache.unknown(Motd(text=limits.message), KNOWN[-1])
+        return Protection(
+            connections=(limits.connections.rate, limits.connections.burst),
+            status=(limits.status.rate, limits.status.burst),
+            logins=(limits.logins.rate, limits.logins.burst),
+            open=limits.open.most,
+            prefixes=(limits.prefix_v4, limits.prefix_v6),
+            actions=(
+                ACTIONS[limits.connections.action],
+                ACTIONS[limits.status.action],
+                ACTIONS[limits.logins.action],
+                ACTIONS[limits.open.action],
+            ),
+            exempt=_prefix_set(limits.exempt),
+            texts=(
+                _login_disconnect(limits.message),
+                shown.frame,
+                shown.legacy,
+                shown.legacy_beta,
+            ),
+            flood_begin=flood.begin,
+            flood_end=min(flood.end, flood.begin),
+            flood_calm=flood.calm,
+            flood_handshake=flood.handshake,
         )
 
     @property
@@ -524,6 +558,10 @@ class Proxy:
             self._tell(AcceptPaused(os.strerror(event.detail)))
         elif event.kind == engine.RESUMED:
             self._tell(AcceptResumed())
+        elif event.kind == engine.FLOOD_BEGAN:
+            self._tell(FloodBegan(event.detail))
+        elif event.kind == engine.FLOOD_ENDED:
+            self._tell(FloodEnded(event.detail / 1000))
 
     def _tell(self, event: ProxyEvent) -> None:
         for callback, _ in list(self._subscribers):
@@ -679,7 +717,11 @@ def _check(settings: Settings, cache: StatusCache) -> None:
         if not 0 <= seconds <= TIMEOUT_MOST:
             raise ConfigurationError(f"timeouts.{name}: {seconds} is not within 0 and a year")
     check_servers(settings.servers)
-    texts = [("unknown_message", settings.unknown_message)]
+    _check_limits(settings)
+    texts = [
+        ("unknown_message", settings.unknown_message),
+        ("limits.message", settings.limits.message),
+    ]
     texts += [(f"{s.name}: disconnect_message", s.disconnect_message) for s in settings.servers]
     for where, text in texts:
         try:
@@ -697,6 +739,26 @@ def _check(settings: Settings, cache: StatusCache) -> None:
             cache.unknown(motd, KNOWN[-1])
         except ProtocolError as error:
             raise ConfigurationError(f"{where}: {error}") from error
+
+
+def _check_limits(settings: Settings) -> None:
+    limits, flood = settings.limits, settings.flood
+    bounds: list[tuple[str, float, float, float]] = [
+        ("limits.prefix_v4", limits.prefix_v4, 0, 32),
+        ("limits.prefix_v6", limits.prefix_v6, 0, 64),
+        ("limits.open.most", limits.open.most, 0, COUNT_MOST),
+        ("flood.begin", flood.begin, 0, COUNT_MOST),
+        ("flood.end", flood.end, 0, COUNT_MOST),
+        ("flood.calm", flood.calm, 0, TIMEOUT_MOST),
+        ("flood.handshake", flood.handshake, 0, TIMEOUT_MOST),
+    ]
+    for name in ("connections", "status", "logins"):
+        limit = getattr(limits, name)
+        bounds.append((f"limits.{name}.rate", limit.rate, 0, COUNT_MOST))
+        bounds.append((f"limits.{name}.burst", limit.burst, 1, COUNT_MOST))
+    for where, value, least, most in bounds:
+        if not least <= value <= most:
+            raise ConfigurationError(f"{where}: {value} is not within {least} and {most}")
 
 
 def _binds(settings: Settings) -> tuple[Address, ...]:

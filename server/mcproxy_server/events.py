@@ -17,6 +17,8 @@ from mcproxy.proxy.events import (
     AddressDown,
     AddressUp,
     BackendFailed,
+    FloodBegan,
+    FloodEnded,
     NameFailed,
     ProxyEvent,
     Refused,
@@ -146,6 +148,10 @@ class EventLog:
                 self._trouble("new connections wait: no descriptor is left", error=event.error)
             case AcceptResumed():
                 self._trouble("new connections are accepted again")
+            case FloodBegan():
+                self.say("warning", "flood mode begins", connections=event.connections)
+            case FloodEnded():
+                self.say("warning", "flood mode ends", seconds=round(event.duration, 1))
 
     def _refused(self, event: Refused) -> None:
         reason = event.reason.name.lower()

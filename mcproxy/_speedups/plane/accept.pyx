@@ -3,11 +3,13 @@
 from libc.stdint cimport uint16_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
+from mcproxy._speedups.match.limits cimport limit_leave
 from mcproxy._speedups.match.prefixes cimport prefix_lookup
 from mcproxy._speedups.plane.first cimport client_readable
-from mcproxy._speedups.plane.layout cimport session, snapshot
+from mcproxy._speedups.plane.layout cimport ACTION_TARPIT, session, snapshot
 from mcproxy._speedups.plane.life cimport (
     count,
+    handshake_ms,
     move,
     pause_accepting,
     session_end,
@@ -16,6 +18,12 @@ from mcproxy._speedups.plane.life cimport (
     turn_away,
 )
 from mcproxy._speedups.plane.limits cimport ACCEPTS_LAST, ACCEPTS_PER_TURN, DEFER_MS
+from mcproxy._speedups.plane.protect cimport (
+    entry_action,
+    entry_refused,
+    refused_at_once,
+    tarpit,
+)
 from mcproxy._speedups.plane.proxied cimport learn_local
 from mcproxy._speedups.plane.reasons cimport (
     COUNT_ACCEPTED,
@@ -23,10 +31,11 @@ from mcproxy._speedups.plane.reasons cimport (
     REASON_FILTERED,
     REASON_MAX_CONNECTIONS,
     REASON_MEMORY,
+    REASON_NONE,
 )
 from mcproxy._speedups.plane.ring cimport EVENT_RESUMED
 from mcproxy._speedups.plane.route cimport admitted
-from mcproxy._speedups.plane.states cimport STATE_FIRST, STATE_HEADER
+from mcproxy._speedups.plane.states cimport STATE_FIRST, STATE_FREE, STATE_HEADER
 from mcproxy._speedups.plane.system cimport (
     EAGAIN,
     ECONNABORTED,
@@ -101,6 +110,9 @@ cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept
     cdef uint8_t address[16]
     cdef uint16_t port
     cdef bint trusted
+    cdef bint open = False
+    cdef int limited = REASON_NONE
+    cdef uint64_t key = 0
     cdef session* s
     count(w, COUNT_ACCEPTED)
     mcp_unpack(name, address, &port)
@@ -109,27 +121,44 @@ cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept
     if not admitted(NULL if trusted else now.admit, now.refuse, address):
         turn_away(w, fd, REASON_FILTERED, address, port)
         return
-    if mcp_add(&w.common.open_sessions, 1) > now.max_connections > 0:
-        mcp_add(&w.common.open_sessions, -1)
-        turn_away(w, fd, REASON_MAX_CONNECTIONS, address, port)
-        return
-    s = session_new(w)
+    if not trusted:
+        limited = entry_refused(w, address, &key, &open)
+        if limited and refused_at_once(w, fd, limited):
+            turn_away(w, fd, limited, address, port)
+            return
+    s = NULL
+    if mcp_add(&w.common.open_sessions, 1) <= now.max_connections or now.max_connections == 0:
+        s = session_new(w)
+        if s == NULL:
+            limited = REASON_MEMORY
+    else:
+        limited = REASON_MAX_CONNECTIONS
     if s == NULL:
         mcp_add(&w.common.open_sessions, -1)
-        turn_away(w, fd, REASON_MEMORY, address, port)
+        if open:
+            limit_leave(w.common.limits, key)
+        turn_away(w, fd, limited, address, port)
         return
     s.client.fd = fd
     w.session_count += 1
     count(w, COUNT_OPEN)
     memcpy(s.address, address, 16)
     s.port = port
+    s.limit_key = key
+    s.limit_open = open
     memcpy(s.local, l.address, 16)
     s.local_port = l.port
     s.local_known = not l.any_address
     if now.wants_local:
         learn_local(s)
-    move(s, STATE_HEADER if trusted else STATE_FIRST)
-    wheel_set(s, w.now_ms + now.handshake_ms)
+    if limited and entry_action(w, limited) == ACTION_TARPIT:
+        tarpit(s, limited)
+    else:
+        s.limited = limited
+        move(s, STATE_HEADER if trusted else STATE_FIRST)
+        wheel_set(s, w.now_ms + handshake_ms(w))
+    if s.state == STATE_FREE:
+        return
     if mcp_epoll_add(w.epoll, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, <uint64_t>s) < 0:
         session_end(s, REASON_MEMORY)
         return

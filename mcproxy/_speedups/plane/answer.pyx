@@ -3,11 +3,13 @@
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memcpy
 
+from mcproxy._speedups.match.limits cimport LIMIT_STATUS
 from mcproxy._speedups.plane.consult cimport consult
 from mcproxy._speedups.plane.frame cimport FRAME_INCOMPLETE, FRAME_OVERSIZED, frame_at
 from mcproxy._speedups.plane.layout cimport HOOK_STATUS, PROTOCOL_LEGACY, status_entry
-from mcproxy._speedups.plane.life cimport count, move, session_end
+from mcproxy._speedups.plane.life cimport count, handshake_ms, move, session_end
 from mcproxy._speedups.plane.limits cimport STATUS_WAIT_MS
+from mcproxy._speedups.plane.protect cimport over_limit
 from mcproxy._speedups.plane.reasons cimport (
     COUNT_LEGACY_PINGS,
     COUNT_STATUS_ANSWERED,
@@ -32,6 +34,7 @@ from mcproxy._speedups.plane.states cimport (
     STATE_LINGER,
     STATE_STATUS,
     STATE_STATUS_WAIT,
+    STATE_TARPIT,
 )
 from mcproxy._speedups.plane.status cimport status_find, status_key, status_leave, status_wait
 from mcproxy._speedups.plane.wheel cimport wheel_set
@@ -44,7 +47,7 @@ cdef void status_packets(session* s) noexcept nogil:
     cdef const uint8_t* body
     cdef const uint8_t* end
     cdef int size
-    while s.state != STATE_FREE and s.state != STATE_LINGER:
+    while s.state not in (STATE_FREE, STATE_LINGER, STATE_TARPIT):
         size = frame_at(s, 9, &body, &end)
         if size == FRAME_INCOMPLETE:
             return
@@ -68,6 +71,8 @@ cdef void ask_status(session* s) noexcept nogil:
     cdef int32_t key = PROTOCOL_LEGACY if s.legacy else status_key(w.current, s.protocol)
     cdef status_entry* entry
     cdef event* e
+    if over_limit(s, LIMIT_STATUS):
+        return
     if w.current.hooks & HOOK_STATUS:
         consult(s, EVENT_CONSULT_STATUS)
         return
@@ -105,7 +110,7 @@ cdef void answer_status(session* s, blob* answer) noexcept nogil:
     count(s.owner, COUNT_STATUS_ANSWERED)
     if s.state != STATE_STATUS:
         move(s, STATE_STATUS)
-    wheel_set(s, s.owner.now_ms + s.owner.current.handshake_ms)
+    wheel_set(s, s.owner.now_ms + handshake_ms(s.owner))
     s.words = blob_retain(answer)
     s.words_sent = 0
     words_on(s)

@@ -15,6 +15,14 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from mcproxy._speedups.match.limits cimport (
+    LIMIT_CONNECTIONS,
+    LIMIT_LOGINS,
+    LIMIT_STATUS,
+    limit_rates,
+    limit_table_free,
+    limit_table_new,
+)
 from mcproxy._speedups.match.prefixes cimport PrefixSet, prefix_retain
 from mcproxy._speedups.plane.balance cimport balance_good
 from mcproxy._speedups.plane.layout cimport (
@@ -22,12 +30,14 @@ from mcproxy._speedups.plane.layout cimport (
     blob,
     command,
     endpoint,
+    protection,
     server_rec,
     shared,
     snapshot,
     target,
     worker,
 )
+from mcproxy._speedups.plane.limits cimport LIMIT_ENTRIES
 from mcproxy._speedups.plane.reasons cimport REASON_COUNT
 from mcproxy._speedups.plane.records cimport (
     blob_new,
@@ -57,6 +67,8 @@ from mcproxy._speedups.plane.ring cimport (
     EVENT_CONSULT_ROUTE,
     EVENT_CONSULT_STATUS,
     EVENT_DIAL_FAILED,
+    EVENT_FLOOD_BEGAN,
+    EVENT_FLOOD_ENDED,
     EVENT_OPENED,
     EVENT_PAUSED,
     EVENT_REFUSED,
@@ -86,6 +98,8 @@ CONSULT_LOGIN = EVENT_CONSULT_LOGIN
 PAUSED = EVENT_PAUSED
 RESUMED = EVENT_RESUMED
 APPLIED = EVENT_APPLIED
+FLOOD_BEGAN = EVENT_FLOOD_BEGAN
+FLOOD_ENDED = EVENT_FLOOD_ENDED
 
 MAPPED = b"\0" * 10 + b"\xff\xff"
 
@@ -336,7 +350,13 @@ cdef class Plane:
         self.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         self.common = <shared*>calloc(1, sizeof(shared))
         self.workers = <worker**>calloc(workers, sizeof(worker*))
-        if self.event_fd < 0 or self.common == NULL or self.workers == NULL:
+        if self.common != NULL:
+            # The seeds are secret, so that nobody can choose who shares a place with whom.
+            self.common.limits = limit_table_new(
+                LIMIT_ENTRIES, int.from_bytes(os.urandom(8), "big"),
+                int.from_bytes(os.urandom(8), "big"))
+        if (self.event_fd < 0 or self.common == NULL or self.common.limits == NULL
+                or self.workers == NULL):
             raise DataPlaneUnavailable("no memory or no file descriptor for the data plane")
         self.process = os.getpid()
         first = snapshot_of(settings)
@@ -363,6 +383,8 @@ cdef class Plane:
                 for i in range(self.worker_count):
                     worker_free(self.workers[i])
         free(self.workers)
+        if self.common != NULL:
+            limit_table_free(self.common.limits)
         free(self.common)
         if self.event_fd >= 0:
             close(self.event_fd)
@@ -594,6 +616,7 @@ cdef snapshot* snapshot_of(settings) except NULL:
         if settings.trusted is not None:
             s.trusted = prefix_retain((<PrefixSet?>settings.trusted).prefixes)
         s.legacy_kick = blob_of(settings.legacy_kick)
+        protect_by(&s.protect, settings.protection)
         s.hooks = settings.hooks
         s.max_connections = settings.max_connections
         s.connect_ms = max(1, <int64_t>(settings.connect * 1000))
@@ -604,6 +627,39 @@ cdef snapshot* snapshot_of(settings) except NULL:
         snapshot_release(s)
         raise
     return s
+
+
+cdef int protect_by(protection* p, given) except -1:
+    set_rate(&p.rates, LIMIT_CONNECTIONS, given.connections)
+    set_rate(&p.rates, LIMIT_STATUS, given.status)
+    set_rate(&p.rates, LIMIT_LOGINS, given.logins)
+    p.rates.concurrent = given.open
+    p.rates.v4_bits, p.rates.v6_bits = given.prefixes
+    if p.rates.v4_bits > 32 or p.rates.v6_bits > 64:
+        raise ValueError("prefixes are at most 32 and 64 bits long")
+    for i, action in enumerate(given.actions):
+        p.actions[<int>i] = action
+    if given.exempt is not None:
+        p.exempt = prefix_retain((<PrefixSet?>given.exempt).prefixes)
+    login, status, legacy, beta = given.texts
+    p.login_text = blob_of(login)
+    p.status_text = blob_of(status)
+    p.legacy_text = blob_of(legacy)
+    p.beta_text = blob_of(beta)
+    p.flood_begin = given.flood_begin
+    p.flood_end = given.flood_end
+    p.flood_calm_ms = <int64_t>(given.flood_calm * 1000)
+    p.flood_handshake_ms = max(1, <int64_t>(given.flood_handshake * 1000))
+    return 0
+
+
+cdef int set_rate(limit_rates* rates, int kind, given) except -1:
+    cdef double rate = given[0]
+    cdef int64_t burst = given[1]
+    if rate > 0:
+        rates.interval_us[kind] = max(<int64_t>1, <int64_t>(1e6 / rate))
+        rates.burst_us[kind] = burst * rates.interval_us[kind]
+    return 0
 
 
 def _abandon_all() -> None:

@@ -5,7 +5,7 @@ from libc.stdint cimport uint32_t, uint8_t
 from mcproxy._speedups.buffers cimport block_pool_take
 from mcproxy._speedups.plane.answer cimport status_packets
 from mcproxy._speedups.plane.frame cimport FRAME_MALFORMED, FRAME_OVERSIZED, frame_at
-from mcproxy._speedups.plane.life cimport drop_first, left_early, session_end
+from mcproxy._speedups.plane.life cimport drop_first, handshake_ms, left_early, session_end
 from mcproxy._speedups.plane.limits cimport FIRST_BYTES, LEGACY_WAIT_MS
 from mcproxy._speedups.plane.login cimport login_packet
 from mcproxy._speedups.plane.proxied cimport header_read
@@ -124,9 +124,9 @@ cdef void first_packet(session* s, bint timer_expired) noexcept nogil:
     if kind == LEGACY_UNDECIDED:
         if s.first_size <= 3 and not timer_expired:
             wheel_set(s, min(s.owner.now_ms + LEGACY_WAIT_MS,
-                             s.first_ms + s.owner.current.handshake_ms))
+                             s.first_ms + handshake_ms(s.owner)))
         elif timer_expired:
-            wheel_set(s, s.first_ms + s.owner.current.handshake_ms)
+            wheel_set(s, s.first_ms + handshake_ms(s.owner))
         return
     if kind == LEGACY_BAD:
         session_end(s, REASON_MALFORMED)
@@ -138,7 +138,7 @@ cdef void first_packet(session* s, bint timer_expired) noexcept nogil:
         s.legacy = kind
         legacy_ping(s, &ping)
         return
-    wheel_set(s, s.first_ms + s.owner.current.handshake_ms)
+    wheel_set(s, s.first_ms + handshake_ms(s.owner))
     version = haproxy_probe(s.first, s.first_size)
     if version != HAPROXY_NOT:
         # No handshake goes on like a header; one of 80 or 13 bytes begins like one.

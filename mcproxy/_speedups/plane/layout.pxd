@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mcproxy._speedups.buffers cimport block_pool
+from mcproxy._speedups.match.limits cimport limit_rates, limit_table
 from mcproxy._speedups.match.prefixes cimport prefix_set
 from mcproxy._speedups.plane.reasons cimport COUNTER_COUNT, REASON_COUNT
 from mcproxy._speedups.plane.routes cimport route_table
@@ -69,6 +70,25 @@ cdef struct server_rec:
     bint unknown                # stands for the hosts that no route knows
     int32_t send_proxy          # version of the PROXY header it is sent, 0: none
 
+cdef enum action:               # against a connection or request that is one too many
+    ACTION_CLOSE = 0
+    ACTION_DROP = 1             # with a reset: nothing of it stays in the kernel
+    ACTION_TARPIT = 2           # hold it and say nothing
+    ACTION_MESSAGE = 3          # tell the player, or the server list
+
+cdef struct protection:
+    limit_rates rates
+    int32_t actions[4]          # connections, status, logins, open connections
+    prefix_set* exempt          # whom no limit concerns, NULL: nobody
+    blob* login_text
+    blob* status_text
+    blob* legacy_text           # to pings from 1.4 on
+    blob* beta_text             # and before
+    int64_t flood_begin         # new connections per second of all workers, 0: no flood mode
+    int64_t flood_end
+    int64_t flood_calm_ms       # below flood_end for so long, and the flood has ended
+    int64_t flood_handshake_ms
+
 cdef struct snapshot:
     int32_t uses
     route_table* routes
@@ -88,6 +108,7 @@ cdef struct snapshot:
     int64_t idle_ms
     int64_t dead_peer_ms        # a peer that acknowledges nothing for so long is gone
     blob* legacy_kick           # to a login from before 1.7
+    protection protect
 
 
 # ---- A session. ----
@@ -161,6 +182,9 @@ cdef struct session:
     int64_t first_ms            # since when the first packet is awaited
     int64_t active_ms
     uint32_t discarded          # bytes thrown away in LINGER
+    uint64_t limit_key          # of the address in the table of limits, 0: no limit concerns it
+    bint limit_open             # counts there as open
+    uint8_t limited             # the limit that it passed, when it is held or told so
     bint consulting             # counts in owner.consulting
 
 
@@ -214,6 +238,13 @@ cdef struct shared:             # what the workers of one plane have in common
     int32_t open_sessions
     int32_t running             # workers that have not ended
     int32_t tells_sessions      # somebody wants to hear when relays begin and end
+    limit_table* limits
+    int32_t tarpit              # sessions that are held
+    int32_t flooding
+    int32_t fresh               # new connections in this window of a second
+    int64_t window_ms           # since when they are counted
+    int64_t noisy_ms            # the last window of a flood with too many
+    int64_t flood_ms            # since when there is a flood
 
 cdef struct worker:
     int index

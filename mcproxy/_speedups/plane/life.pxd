@@ -1,10 +1,10 @@
 # The table of sessions of a worker: birth, moves between states, end, and refusals.
-from libc.stdint cimport uint16_t, uint8_t
+from libc.stdint cimport int64_t, uint16_t, uint8_t
 
 from mcproxy._speedups.plane.layout cimport session, worker
 from mcproxy._speedups.plane.reasons cimport REASON_INTERNAL
 from mcproxy._speedups.plane.states cimport state_allows
-from mcproxy._speedups.plane.system cimport mcp_count
+from mcproxy._speedups.plane.system cimport mcp_count, mcp_load
 
 cdef extern from * nogil:
     """
@@ -29,6 +29,13 @@ cdef inline void move(session* s, int after) noexcept nogil:
 
 cdef inline void count(worker* w, int counter) noexcept nogil:
     mcp_count(&w.counters[counter], 1)
+
+
+# The time for the first packets, which is short while there is a flood.
+cdef inline int64_t handshake_ms(worker* w) noexcept nogil:
+    if mcp_load(&w.common.flooding):
+        return min(w.current.handshake_ms, w.current.protect.flood_handshake_ms)
+    return w.current.handshake_ms
 
 
 # A session in state FREE with its sockets unset, or NULL.

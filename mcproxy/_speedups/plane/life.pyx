@@ -5,6 +5,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from mcproxy._speedups.buffers cimport block_pool_give
+from mcproxy._speedups.match.limits cimport limit_leave
 from mcproxy._speedups.plane.layout cimport LISTENERS_MOST, side
 from mcproxy._speedups.plane.limits cimport (
     PAUSE_MS,
@@ -16,6 +17,7 @@ from mcproxy._speedups.plane.reasons cimport (
     COUNT_ACCEPT_PAUSED,
     COUNT_OPEN,
     COUNT_RELAYING,
+    COUNT_TARPIT,
     REASON_CLOSED_EARLY,
     REASON_LAST_REFUSAL,
     REASON_STATUS_DONE,
@@ -31,7 +33,7 @@ from mcproxy._speedups.plane.ring cimport (
     ring_begin,
     ring_commit,
 )
-from mcproxy._speedups.plane.states cimport STATE_FREE
+from mcproxy._speedups.plane.states cimport STATE_FREE, STATE_TARPIT
 from mcproxy._speedups.plane.status cimport status_leave
 from mcproxy._speedups.plane.system cimport close, mcp_add, mcp_epoll_remove, mcp_load
 from mcproxy._speedups.plane.wheel cimport wheel_clear
@@ -98,7 +100,12 @@ cdef void session_end(session* s, int reason) noexcept nogil:
     if s.state == STATE_FREE:
         return
     if s.client.fd >= 0:
-        part_from_client(s, reason)
+        part_from_client(s, s.limited if s.limited and not s.relayed else reason)
+    if s.limit_open:
+        limit_leave(w.common.limits, s.limit_key)
+    if s.state == STATE_TARPIT:
+        mcp_add(&w.common.tarpit, -1)
+        mcp_count(&w.counters[COUNT_TARPIT], <uint64_t>-1)
     wheel_clear(s)
     status_leave(s)
     if s.consulting:
@@ -163,9 +170,9 @@ cdef int left_early(session* s) noexcept nogil:
 
 cdef void turn_away(worker* w, int fd, int why, const uint8_t* address,
                     uint16_t port) noexcept nogil:
-    close(fd)
-    mcp_count(&w.ended[why], 1)
     cdef event* e = refusal(w, why)
+    mcp_count(&w.ended[why], 1)
+    close(fd)
     if e != NULL:
         memcpy(e.address, address, 16)
         e.port = port
@@ -174,6 +181,8 @@ cdef void turn_away(worker* w, int fd, int why, const uint8_t* address,
 
 
 cdef bint refusal_may_be_told(worker* w) noexcept nogil:
+    if mcp_load(&w.common.flooding):
+        return False                # in a flood there is no time for each one
     if w.now_ms // 1000 != w.refusals_second:
         w.refusals_second = w.now_ms // 1000
         w.refusals_told = 0

@@ -17,6 +17,10 @@ cdef enum:
     RING_RESERVED = 524288      # of these, kept for events that must not be dropped
     REFUSALS_PER_SECOND = 20    # refusals told one by one, per worker; all are counted
     LEGACY_WAIT_MS = 300        # FE, FE 01 or FE 01 FA, and then nothing
+    TARPIT_MOST = 1000          # connections that are held without an answer, over all workers
+    TARPIT_MS = 60000           # and for how long
+    FLOOD_WINDOW_MS = 1000      # in which new connections are counted
+    LIMIT_ENTRIES = 65536       # address prefixes that are remembered, in 2.5 MiB
     LINGER_MS = 2000            # for the client to read the last words
     LINGER_BYTES = 262144       # bytes thrown away meanwhile
     CONSULT_MS = 15000          # for a hook to decide

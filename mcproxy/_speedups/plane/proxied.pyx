@@ -8,14 +8,15 @@ from libc.stdint cimport uint32_t, uint8_t
 from libc.string cimport memcpy, memmove
 
 from mcproxy._speedups.plane.layout cimport snapshot
-from mcproxy._speedups.plane.life cimport drop_first, move, session_end
+from mcproxy._speedups.plane.life cimport drop_first, handshake_ms, move, session_end
+from mcproxy._speedups.plane.protect cimport entry_refused, refuse_session
 from mcproxy._speedups.plane.reasons cimport (
     REASON_FILTERED,
     REASON_PROXY_MALFORMED,
     REASON_PROXY_MISSING,
 )
 from mcproxy._speedups.plane.route cimport admitted
-from mcproxy._speedups.plane.states cimport STATE_FIRST
+from mcproxy._speedups.plane.states cimport STATE_FIRST, STATE_HEADER
 from mcproxy._speedups.plane.system cimport (
     getsockname,
     mcp_unpack,
@@ -36,6 +37,7 @@ from mcproxy._speedups.wire.haproxy cimport (
 cdef void header_read(session* s) noexcept nogil:
     cdef snapshot* now = s.owner.current
     cdef haproxy_header_t header
+    cdef int limited
     cdef int size = haproxy_parse(s.first, s.first_size, &header)
     if size == HAPROXY_MORE:
         return
@@ -51,6 +53,13 @@ cdef void header_read(session* s) noexcept nogil:
     if not admitted(now.admit, now.refuse, s.address):
         session_end(s, REASON_FILTERED)
         return
+    # No limit concerns what the load balancer does on its own.
+    if header.proxied:
+        limited = entry_refused(s.owner, s.address, &s.limit_key, &s.limit_open)
+        if limited:
+            refuse_session(s, limited)
+            if s.state != STATE_HEADER:
+                return
     s.first_size -= size
     if s.first_size > 0:
         memmove(s.first, s.first + size, s.first_size)
@@ -59,7 +68,7 @@ cdef void header_read(session* s) noexcept nogil:
     move(s, STATE_FIRST)
     # The client had to wait for the header like us: its own time begins now.
     s.first_ms = s.owner.now_ms
-    wheel_set(s, s.first_ms + now.handshake_ms)
+    wheel_set(s, s.first_ms + handshake_ms(s.owner))
 
 
 cdef unsigned int header_write(session* s) noexcept nogil:

@@ -21,6 +21,10 @@ cdef enum:
     REASON_PROXY_MISSING
     REASON_PROXY_MALFORMED
     REASON_PROXY_UNTRUSTED
+    REASON_RATE_CONNECTIONS     # these four in the order of protection.actions
+    REASON_RATE_STATUS
+    REASON_RATE_LOGINS
+    REASON_TOO_MANY_OPEN
     REASON_UNKNOWN_HOST
     REASON_NO_BACKEND
     REASON_CONTROL_BUSY
@@ -60,4 +64,7 @@ cdef enum:
     COUNT_WARM_LOST
     COUNT_EJECTED
     COUNT_BUFFERED_BYTES        # a gauge: blocks and pipes that hold relayed bytes
+    COUNT_TARPIT                # a gauge: sessions held without an answer
+    COUNT_UNTRACKED
+    COUNT_FLOODS
     COUNTER_COUNT

@@ -25,6 +25,10 @@ _REASONS = (
     (REASON_PROXY_MALFORMED, "PROXY_MALFORMED", "the PROXY header is malformed or over-long"),
     (REASON_PROXY_UNTRUSTED, "PROXY_UNTRUSTED",
      "a PROXY header came from an address that proxy_protocol.trusted does not have"),
+    (REASON_RATE_CONNECTIONS, "RATE_CONNECTIONS", "more new connections than limits.connections"),
+    (REASON_RATE_STATUS, "RATE_STATUS", "more status requests than limits.status"),
+    (REASON_RATE_LOGINS, "RATE_LOGINS", "more logins than limits.logins"),
+    (REASON_TOO_MANY_OPEN, "TOO_MANY_OPEN", "more open connections than limits.open"),
     (REASON_UNKNOWN_HOST, "UNKNOWN_HOST", "no route leads from the host name"),
     (REASON_NO_BACKEND, "NO_BACKEND", "no address of the server answered"),
     (REASON_CONTROL_BUSY, "CONTROL_BUSY", "too many sessions wait for a decision already"),
@@ -60,6 +64,9 @@ _COUNTERS = (
     (COUNT_WARM_LOST, "warm_lost", "warm sockets that the backend closed first"),
     (COUNT_EJECTED, "ejected", "times that an address was left out for a while after failures"),
     (COUNT_BUFFERED_BYTES, "buffered_bytes", "bytes held for slow readers now"),
+    (COUNT_TARPIT, "tarpit", "connections held without an answer now"),
+    (COUNT_UNTRACKED, "untracked", "connections for which the table of limits had no place"),
+    (COUNT_FLOODS, "floods", "times that the flood mode began"),
 )
 
 Reason = enum.IntEnum("Reason", {name: int(value) for value, name, _ in _REASONS}, module=__name__)
@@ -68,7 +75,7 @@ Reason.__doc__ = "Why a connection was refused or a session ended."
 REASONS = {Reason(value): sentence for value, _, sentence in _REASONS}
 REFUSALS = tuple(r for r in Reason if 0 < r <= REASON_LAST_REFUSAL)
 COUNTERS = {name: sentence for _, name, sentence in _COUNTERS}
-GAUGES = frozenset({"open", "relaying", "warm", "buffered_bytes"})
+GAUGES = frozenset({"open", "relaying", "warm", "buffered_bytes", "tarpit"})
 
 if len(_REASONS) != REASON_COUNT or len(_COUNTERS) != COUNTER_COUNT:
     raise ImportError("reasons.pyx and reasons.pxd disagree")

@@ -81,6 +81,12 @@ cdef void snapshot_release(snapshot* s) noexcept nogil:
     if s.trusted != NULL:
         prefix_release(s.trusted)
     blob_release(s.legacy_kick)
+    if s.protect.exempt != NULL:
+        prefix_release(s.protect.exempt)
+    blob_release(s.protect.login_text)
+    blob_release(s.protect.status_text)
+    blob_release(s.protect.legacy_text)
+    blob_release(s.protect.beta_text)
     free(s.servers)
     free(s.protocols)
     free(s)

@@ -16,6 +16,8 @@ cdef enum event_kind:
     EVENT_PAUSED = 9
     EVENT_RESUMED = 10
     EVENT_APPLIED = 11
+    EVENT_FLOOD_BEGAN = 12      # detail: new connections in a second
+    EVENT_FLOOD_ENDED = 13      # detail: milliseconds it lasted
 
 cdef enum command_kind:
     COMMAND_SNAPSHOT = 1        # thing: snapshot

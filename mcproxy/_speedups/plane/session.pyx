@@ -9,7 +9,7 @@ from mcproxy._speedups.plane.answer cimport answer_status
 from mcproxy._speedups.plane.dial cimport dial, dial_done, dial_failed, relay_due, relay_on
 from mcproxy._speedups.plane.first cimport client_readable, first_packet
 from mcproxy._speedups.plane.layout cimport blob, server_rec, side
-from mcproxy._speedups.plane.life cimport left_early, session_end, session_find
+from mcproxy._speedups.plane.life cimport handshake_ms, left_early, session_end, session_find
 from mcproxy._speedups.plane.reasons cimport (
     REASON_CONTROL_SLOW,
     REASON_HOOK,
@@ -28,6 +28,7 @@ from mcproxy._speedups.plane.states cimport (
     STATE_RELAY,
     STATE_STATUS,
     STATE_STATUS_WAIT,
+    STATE_TARPIT,
     STATE_WARM,
     STATE_WARM_DIAL,
 )
@@ -51,7 +52,8 @@ cdef void session_client_event(session* s, unsigned int events) noexcept nogil:
     if s.state == STATE_RELAY:
         relay_on(s)
         return
-    if events & (EPOLLERR | EPOLLHUP) and mcp_gone(s.client.fd):
+    if ((events & (EPOLLERR | EPOLLHUP) and mcp_gone(s.client.fd))
+            or (s.state == STATE_TARPIT and events & EPOLLRDHUP)):
         session_end(s, left_early(s))
         return
     if s.words != NULL and s.client.writable:
@@ -97,7 +99,7 @@ cdef void session_due(session* s) noexcept nogil:
         dial_failed(s, ETIMEDOUT)
     elif s.state == STATE_WARM or s.state == STATE_WARM_DIAL:
         warm_due(s)
-    elif s.state == STATE_FIRST and s.first_ms + w.current.handshake_ms > w.now_ms:
+    elif s.state == STATE_FIRST and s.first_ms + handshake_ms(w) > w.now_ms:
         first_packet(s, True)
     elif s.state == STATE_STATUS and s.status_asked:
         session_end(s, REASON_STATUS_DONE)      # answered, and no ping came

@@ -12,6 +12,7 @@ cdef enum state:
     STATE_RELAY             # bytes go both ways
     STATE_WARM_DIAL         # no client yet: a socket for the next one is being connected
     STATE_WARM              # no client yet: a socket waits for one
+    STATE_TARPIT            # over a limit: held without an answer
     STATE_LINGER            # the last words are on their way to the client
     STATE_COUNT
 

@@ -15,6 +15,7 @@ _NAMES = {
     STATE_RELAY: "relay",
     STATE_WARM_DIAL: "warm dial",
     STATE_WARM: "warm",
+    STATE_TARPIT: "tarpit",
     STATE_LINGER: "linger",
 }
 
@@ -57,6 +58,12 @@ _MOVES = (
     (STATE_WARM_DIAL, "connected", STATE_WARM),
     (STATE_WARM_DIAL, "failed", STATE_FREE),
     (STATE_WARM, "taken by a player's session, too old, or closed by the backend", STATE_FREE),
+    (STATE_FREE, "accepted, over a limit", STATE_TARPIT),
+    (STATE_HEADER, "header read, over a limit", STATE_TARPIT),
+    (STATE_FIRST, "login or legacy ping over a limit", STATE_TARPIT),
+    (STATE_STATUS, "request over a limit", STATE_TARPIT),
+    (STATE_CONSULT, "legacy ping over a limit", STATE_TARPIT),
+    (STATE_TARPIT, "held long enough, or closed", STATE_FREE),
     (STATE_LINGER, "delivered, or the time is up", STATE_FREE),
 )
 

@@ -107,7 +107,19 @@ cdef extern from * nogil:
     #define mcp_load64(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
     #define mcp_store64(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
     #define mcp_add(p, v) __atomic_add_fetch((p), (v), __ATOMIC_ACQ_REL)
+    #define mcp_add64(p, v) __atomic_add_fetch((p), (v), __ATOMIC_ACQ_REL)
+    #define mcp_swap(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
     #define mcp_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+
+    static inline int mcp_replace64(int64_t *p, int64_t old, int64_t new) {
+        return __atomic_compare_exchange_n(p, &old, new, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
+
+    /* Closing it will send a reset, and leave no TIME_WAIT behind. */
+    static inline void mcp_reset_on_close(int fd) {
+        struct linger at_once = {1, 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
 
     /* Put a node before the head of a list that other threads push to as well. */
     static inline void mcp_push(void **head, void *node, void **node_next) {
@@ -185,6 +197,10 @@ cdef extern from * nogil:
     int32_t mcp_load(int32_t* p)
     void mcp_store(int32_t* p, int32_t value)
     int32_t mcp_add(int32_t* p, int32_t value)
+    int64_t mcp_add64(int64_t* p, int64_t value)
+    int32_t mcp_swap(int32_t* p, int32_t value)
+    bint mcp_replace64(int64_t* p, int64_t old, int64_t new)
+    void mcp_reset_on_close(int fd)
     void* mcp_exchange(void** p, void* value)
     void mcp_push(void** head, void* node, void** node_next)
     void mcp_count(uint64_t* p, uint64_t value)

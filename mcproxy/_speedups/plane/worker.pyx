@@ -26,10 +26,12 @@ from mcproxy._speedups.plane.limits cimport (
     BLOCKS_RELAY,
     EPOLL_BATCH,
     FIRST_BYTES,
+    FLOOD_WINDOW_MS,
     RELAY_BLOCK,
     RING_BYTES,
     SESSION_SLAB,
 )
+from mcproxy._speedups.plane.protect cimport flood_tick
 from mcproxy._speedups.plane.reasons cimport REASON_SHUTDOWN
 from mcproxy._speedups.plane.records cimport blob_release, server_release, snapshot_release
 from mcproxy._speedups.plane.ring cimport (
@@ -177,6 +179,8 @@ cdef void* worker_run(void* argument) noexcept nogil:
             accept_again(w)
         if w.warm_next_ms and w.warm_next_ms <= w.now_ms:
             warm_tend(w)
+        if mcp_load(&w.common.flooding):
+            flood_tick(w)
         bury(w)
         ring_notify(w)
     warm_reset(w, NULL)
@@ -195,6 +199,8 @@ cdef inline int patience(worker* w) noexcept nogil:
     wait = wheel_wait(w)
     if w.paused_until_ms:
         wait = sooner(wait, w.paused_until_ms - w.now_ms)
+    if mcp_load(&w.common.flooding):
+        wait = sooner(wait, mcp_load64(&w.common.window_ms) + FLOOD_WINDOW_MS - w.now_ms)
     if w.warm_next_ms:
         wait = sooner(wait, w.warm_next_ms - w.now_ms)
     return wait

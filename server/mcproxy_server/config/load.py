@@ -13,11 +13,16 @@ import msgspec
 
 from mcproxy.errors import ConfigurationError
 from mcproxy.proxy.model import (
+    Action,
     Balance,
     Filters,
+    Flood,
     Health,
+    Limit,
+    Limits,
     Mode,
     Motd,
+    OpenLimit,
     Pool,
     Server,
     Settings,
@@ -32,7 +37,10 @@ from mcproxy_server.config.schema import (
     AddressTable,
     HealthTable,
     IpFilter,
+    LimitsTable,
+    LimitTable,
     Log,
+    LoginLimitTable,
     MotdTable,
     Root,
     ServerTable,
@@ -344,8 +352,32 @@ def _settings(root: Root, servers: list[Server], motd_unknown: Motd | None) -> S
         timeouts=Timeouts(**timeouts),
         status=StatusPolicy(**_seconds(root.status_cache)),
         filters=_filters(root.ip_filter),
+        limits=_limits(root.limits),
+        flood=Flood(
+            root.flood.begin,
+            root.flood.end,
+            float(root.flood.calm),
+            float(root.flood.handshake),
+        ),
         proxy_trusted=_plain(root.proxy_protocol.trusted),
     )
+
+
+def _limits(table: LimitsTable) -> Limits:
+    return Limits(
+        connections=_limit(table.connections),
+        status=_limit(table.status),
+        logins=_limit(table.logins),
+        open=OpenLimit(table.open.most, Action(table.open.action)),
+        prefix_v4=table.prefix_v4,
+        prefix_v6=table.prefix_v6,
+        exempt=_plain(table.exempt),
+        message=table.message,
+    )
+
+
+def _limit(table: LimitTable | LoginLimitTable) -> Limit:
+    return Limit(table.rate, table.burst, Action(table.action))
 
 
 def _seconds(table: TimeoutTable | StatusCache) -> dict[str, float]:

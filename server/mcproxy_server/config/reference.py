@@ -62,6 +62,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
     (FilePath, "path"),
     (bool, "true or false"),
     (int, "whole number"),
+    (float, "number"),
     (str, "text"),
     (dict, "table"),
 )
@@ -250,6 +251,8 @@ def _toml(value: Any) -> str | None:
             return f'"{value}"'
         case int():
             return str(value)
+        case float():
+            return f"{value:g}"
         case tuple() if value:
             return "[" + ", ".join(str(_toml(each)) for each in value) + "]"
     return None

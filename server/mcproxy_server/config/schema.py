@@ -30,11 +30,16 @@ from mcproxy_server.config.values import (
 __all__ = [
     "AddressTable",
     "Control",
+    "FloodTable",
     "GlobalMotd",
     "HealthTable",
     "IpFilter",
+    "LimitTable",
+    "LimitsTable",
     "Log",
+    "LoginLimitTable",
     "MotdTable",
+    "OpenLimitTable",
     "PoolTable",
     "ProxyProtocol",
     "Root",
@@ -244,10 +249,10 @@ class ServerTable(Table, kw_only=True, frozen=True):
         "forwarding": "the player's identity passed on to the backend",
         "forwarding_mode": "the player's identity passed on to the backend",
         "limbo_handlers": "a waiting room",
-        "limits": "rate limits",
+        "limits": "rate limits per server; the global [limits] hold for all",
         "max_players": "a bound on players per server",
         "network": "a network of servers",
-        "rate_limit": "rate limits",
+        "rate_limit": "rate limits per server; the global [limits] hold for all",
         "server_manager": "sleeping servers woken by a join",
         "timeouts": "time-outs per server; the global [timeouts] hold for all",
         "wake": "sleeping servers woken by a join",
@@ -409,6 +414,131 @@ class StatusCache(Table, kw_only=True, frozen=True):
     ] = Duration(3.0)
 
 
+Action = Literal["close", "drop", "tarpit", "message"]
+Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
+Burst = Annotated[int, Meta(ge=1, le=1_000_000)]
+Many = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class LimitTable(Table, kw_only=True, frozen=True):
+    """How many a second one address may have."""
+
+    rate: Annotated[
+        Rate, Meta(description="Per second, in the long run; 0 is no limit.", examples=["5"])
+    ] = 20.0
+    burst: Annotated[Burst, Meta(description="At once.", examples=["30"])] = 100
+    action: Annotated[
+        Action,
+        Meta(
+            description="What is done beyond: `close` ends the connection; `drop` does so with "
+            "a reset; `tarpit` holds it for a minute without an answer (at most 1,000 are held, "
+            "then it is `close`); `message` shows `limits.message` to a player who joins and in "
+            "the server list.",
+            examples=['"drop"'],
+        ),
+    ] = "close"
+
+
+class LoginLimitTable(Table, kw_only=True, frozen=True):
+    """How many logins a second one address may have."""
+
+    rate: Annotated[
+        Rate, Meta(description="Per second, in the long run; 0 is no limit.", examples=["0.5"])
+    ] = 5.0
+    burst: Annotated[Burst, Meta(description="At once.", examples=["10"])] = 50
+    action: Annotated[
+        Action,
+        Meta(description="What is done beyond, as for connections.", examples=['"close"']),
+    ] = "message"
+
+
+class OpenLimitTable(Table, kw_only=True, frozen=True):
+    """How many connections one address may have at the same time."""
+
+    most: Annotated[Many, Meta(description="Connections; 0 is no limit.", examples=["20"])] = 256
+    action: Annotated[
+        Action,
+        Meta(description="What is done beyond, as for connections.", examples=['"message"']),
+    ] = "close"
+
+
+class LimitsTable(Table, kw_only=True, frozen=True):
+    """What one address may do."""
+
+    connections: Annotated[LimitTable, Meta(description="New connections of one address.")] = (
+        LimitTable()
+    )
+    status: Annotated[
+        LimitTable, Meta(description="Requests of one address for the server list.")
+    ] = LimitTable()
+    logins: Annotated[LoginLimitTable, Meta(description="Logins and transfers of one address.")] = (
+        LoginLimitTable()
+    )
+    open: Annotated[
+        OpenLimitTable, Meta(description="Connections of one address at the same time.")
+    ] = OpenLimitTable()
+    prefix_v4: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=32,
+            description="How many bits of an IPv4 address are told apart: with 24, all of a /24 "
+            "count as one address.",
+            examples=["24"],
+        ),
+    ] = 32
+    prefix_v6: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64,
+            description="The same for IPv6. Whoever has one address has a /64 of them, so it is "
+            "64 at the most.",
+            examples=["56"],
+        ),
+    ] = 64
+    exempt: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Addresses and networks that no limit concerns. Programs on this machine "
+            "are exempt because a tunnel brings everybody's connections from one address.",
+            examples=['["127.0.0.0/8", "::1/128", "192.0.2.7"]'],
+        ),
+    ] = (Network("127.0.0.0/8"), Network("::1/128"))
+    message: Annotated[
+        Message,
+        Meta(
+            description="What the action `message` tells. § codes are allowed.",
+            examples=['"§cPlease wait a moment."'],
+        ),
+    ] = "§cToo many attempts from your address. §7Please wait a moment and try again."
+
+
+class FloodTable(Table, kw_only=True, frozen=True):
+    """When new connections, of all addresses together, come too fast for manners: refusals are
+    then only counted, whatever is over a limit is dropped, and first packets have less time.
+    Exempt addresses do not count. Beginning and end are logged."""
+
+    begin: Annotated[
+        Many,
+        Meta(
+            description="New connections within a second that begin it; 0 is never.",
+            examples=["5000"],
+        ),
+    ] = 1000
+    end: Annotated[
+        Many, Meta(description="It ends when there are no more than these…", examples=["2000"])
+    ] = 500
+    calm: Annotated[Duration, Meta(description="…for so long.", examples=['"30s"'])] = Duration(5.0)
+    handshake: Annotated[
+        Timeout,
+        Meta(
+            description="Takes the place of `timeouts.handshake` meanwhile, where that is longer.",
+            examples=['"1s"'],
+        ),
+    ] = Timeout(2.0)
+
+
 class Log(Table, kw_only=True, frozen=True):
     """What is logged, to standard error."""
 
@@ -453,9 +583,7 @@ class Root(Table, kw_only=True, frozen=True):
         "docker": "servers from Docker labels",
         "forwarding": "the player's identity passed on to backends",
         "kubernetes": "servers from Kubernetes services",
-        "limits": "rate limits",
         "metrics": "an endpoint for Prometheus",
-        "rate_limit": "rate limits",
         "redis": "state shared by several proxies",
         "telemetry": "traces and metrics by OpenTelemetry",
         "web": "the admin API",
@@ -515,6 +643,10 @@ class Root(Table, kw_only=True, frozen=True):
         StatusCache, Meta(description="How long answers to the server list are kept.")
     ] = StatusCache()
     ip_filter: Annotated[IpFilter, Meta(description="Who may connect at all.")] = IpFilter()
+    limits: Annotated[LimitsTable, Meta(description="What one address may do.")] = LimitsTable()
+    flood: Annotated[
+        FloodTable, Meta(description="When there are too many new connections for manners.")
+    ] = FloodTable()
     proxy_protocol: Annotated[
         ProxyProtocol, Meta(description="The PROXY header of a load balancer in front.")
     ] = ProxyProtocol()

@@ -22,6 +22,7 @@ _ELSEWHERE: dict[KeyPath, str] = {
     ("receive_proxy_protocol",): "the networks that send a PROXY header: [proxy_protocol] trusted",
     ("health",): "health checks belong to a server: [server.health]",
     ("pool",): "connections in advance belong to a server: [server.pool]",
+    ("rate_limit",): "limits of one address: [limits]",
     ("motd", "offline"): "this state belongs to a server: [server.motd.offline]",
     ("motd", "online"): "this state belongs to a server: [server.motd.online]",
     ("motd", "starting"): "this state belongs to a server: [server.motd.starting]",
