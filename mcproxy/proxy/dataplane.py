@@ -44,6 +44,11 @@ class Protection:
     exempt: PrefixSet | None = None
     texts: tuple[bytes | None, bytes | None, bytes | None, bytes | None] = (None,) * 4
     """Frames of login disconnect and status; replies to legacy pings, and to older ones."""
+    serverbound: int = 0
+    """Bytes per second of one relay; 0: no limit."""
+    clientbound: int = 0
+    packets: int = 0
+    pace_close: bool = False
     flood_begin: int = 0
     flood_end: int = 0
     flood_calm: float = 0.0
@@ -73,6 +78,8 @@ class Snapshot:
     handshake: float = 5.0
     idle: float = 300.0
     dead_peer: float = 60.0
+    buffers: tuple[int, int] = (2 << 20, 256 << 20)
+    """Bytes that may be held for slow readers, of one session and of all."""
     protection: Protection = Protection()
 
 

@@ -72,6 +72,7 @@ BINDS_MOST = 64
 """Listeners of one worker."""
 COUNT_MOST = 1_000_000
 """Of what is counted per second or address."""
+BYTES_MOST = 1 << 40
 TIMEOUT_MOST = 366 * 86400.0
 OWN_SERVERS_MOST = 1024
 """Servers of a route hook's own making that are remembered."""
@@ -347,6 +348,7 @@ class Proxy:
             handshake=settings.timeouts.handshake,
             idle=settings.timeouts.idle,
             dead_peer=settings.timeouts.dead_peer,
+            buffers=(settings.buffers.session, settings.buffers.total),
             protection=self._protection(settings),
         )
 
@@ -372,6 +374,10 @@ class Proxy:
                 shown.legacy,
                 shown.legacy_beta,
             ),
+            serverbound=limits.session.serverbound,
+            clientbound=limits.session.clientbound,
+            packets=limits.session.packets,
+            pace_close=limits.session.action == "close",
             flood_begin=flood.begin,
             flood_end=min(flood.end, flood.begin),
             flood_calm=flood.calm,
@@ -752,6 +758,14 @@ def _check_limits(settings: Settings) -> None:
         ("flood.calm", flood.calm, 0, TIMEOUT_MOST),
         ("flood.handshake", flood.handshake, 0, TIMEOUT_MOST),
     ]
+    bounds += [
+        (f"limits.session.{name}", getattr(limits.session, name), 0, BYTES_MOST)
+        for name in ("serverbound", "clientbound", "packets")
+    ]
+    bounds += [
+        (f"buffers.{name}", getattr(settings.buffers, name), 0, BYTES_MOST)
+        for name in ("session", "total")
+    ]
     for name in ("connections", "status", "logins"):
         limit = getattr(limits, name)
         bounds.append((f"limits.{name}.rate", limit.rate, 0, COUNT_MOST))
@@ -759,6 +773,11 @@ def _check_limits(settings: Settings) -> None:
     for where, value, least, most in bounds:
         if not least <= value <= most:
             raise ConfigurationError(f"{where}: {value} is not within {least} and {most}")
+    blind = [server.name for server in settings.servers if server.mode == Mode.ZERO_COPY]
+    if limits.session.packets and blind:
+        raise ConfigurationError(
+            f"limits.session.packets: mode zero_copy of server {blind[0]!r} sees no packets"
+        )
 
 
 def _binds(settings: Settings) -> tuple[Address, ...]:

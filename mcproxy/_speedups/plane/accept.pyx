@@ -167,5 +167,5 @@ cdef void admit(worker* w, listener* l, int fd, sockaddr_storage* name) noexcept
     client_readable(s)
     if s.client.fd == fd and s.first_size == 0 and s.state in (STATE_HEADER, STATE_FIRST):
         # It says nothing, so the kernel has kept it back for its first second already.
-        s.first_ms -= min(DEFER_MS, now.handshake_ms // 2)
-        wheel_set(s, s.first_ms + now.handshake_ms)
+        s.first_ms -= min(DEFER_MS, handshake_ms(w) // 2)
+        wheel_set(s, s.first_ms + handshake_ms(w))

@@ -6,9 +6,10 @@ from libc.string cimport memcpy
 from mcproxy._speedups.plane.balance cimport balance_choose
 from mcproxy._speedups.plane.connect cimport connect_begin, connect_done, connect_failed
 from mcproxy._speedups.plane.consult cimport identified
-from mcproxy._speedups.plane.layout cimport worker
+from mcproxy._speedups.plane.layout cimport side, worker
 from mcproxy._speedups.plane.life cimport count, drop_first, move, pause_accepting, session_end
 from mcproxy._speedups.plane.limits cimport GUARD_MS
+from mcproxy._speedups.plane.pace cimport is_paced, pace_charge
 from mcproxy._speedups.plane.proxied cimport header_write
 from mcproxy._speedups.plane.reasons cimport (
     COUNT_RELAYED,
@@ -22,6 +23,7 @@ from mcproxy._speedups.plane.relay cimport (
     RELAY_AGAIN,
     RELAY_NO_MEMORY,
     RELAY_OVER,
+    RELAY_TOO_FAST,
     relay_send,
     relay_step,
 )
@@ -101,6 +103,8 @@ cdef void relay_begin(session* s) noexcept nogil:
     if s.server.send_proxy:
         size = header_write(s)
         sent = w.scratch
+    if is_paced(s):
+        pace_charge(s, &s.client, <char*>s.first, s.first_size)
     if not relay_send(s, &s.backend, sent, size):
         session_end(s, REASON_MEMORY)
         return
@@ -128,21 +132,44 @@ cdef void relay_on(session* s) noexcept nogil:
             # overtake the backend's last bytes.
             s.words_reason = s.end_reason
             linger(s)
+    elif result == RELAY_TOO_FAST:
+        session_end(s, s.end_reason)
     elif result == RELAY_NO_MEMORY:
         session_end(s, REASON_MEMORY)
+    if s.state == STATE_RELAY and (s.client.paced_until_ms or s.backend.paced_until_ms):
+        wheel_set(s, relay_wake(s))
 
 
 cdef void relay_due(session* s) noexcept nogil:
     # Bytes do not set the deadline anew: it is looked at when it has passed.
     cdef worker* w = s.owner
     cdef int64_t idle_until = s.active_ms + w.current.idle_ms
-    if idle_until <= w.now_ms:
+    if idle_until <= w.now_ms and not s.client.paced_until_ms and not s.backend.paced_until_ms:
         session_end(s, REASON_IDLE)
         return
+    if resume(s, &s.client) | resume(s, &s.backend):
+        relay_on(s)
+        if s.state != STATE_RELAY or s.client.paced_until_ms or s.backend.paced_until_ms:
+            return
+        idle_until = s.active_ms + w.current.idle_ms
     if not s.guarded:
         s.guarded = True
         guard(s)
     wheel_set(s, idle_until)
+
+
+cdef bint resume(session* s, side* source) noexcept nogil:
+    # Whether a side that was paced may be read again.
+    if not 0 < source.paced_until_ms <= s.owner.now_ms:
+        return False
+    source.paced_until_ms = 0
+    return True
+
+
+cdef int64_t relay_wake(session* s) noexcept nogil:
+    if s.client.paced_until_ms and s.backend.paced_until_ms:
+        return min(s.client.paced_until_ms, s.backend.paced_until_ms)
+    return s.client.paced_until_ms or s.backend.paced_until_ms
 
 
 cdef inline void guard(session* s) noexcept nogil:

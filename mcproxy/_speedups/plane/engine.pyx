@@ -617,6 +617,7 @@ cdef snapshot* snapshot_of(settings) except NULL:
             s.trusted = prefix_retain((<PrefixSet?>settings.trusted).prefixes)
         s.legacy_kick = blob_of(settings.legacy_kick)
         protect_by(&s.protect, settings.protection)
+        s.buffer_session, s.buffer_total = settings.buffers
         s.hooks = settings.hooks
         s.max_connections = settings.max_connections
         s.connect_ms = max(1, <int64_t>(settings.connect * 1000))
@@ -646,6 +647,11 @@ cdef int protect_by(protection* p, given) except -1:
     p.status_text = blob_of(status)
     p.legacy_text = blob_of(legacy)
     p.beta_text = blob_of(beta)
+    p.serverbound = given.serverbound
+    p.clientbound = given.clientbound
+    p.packets = given.packets
+    p.paced = given.serverbound > 0 or given.clientbound > 0 or given.packets > 0
+    p.pace_close = given.pace_close
     p.flood_begin = given.flood_begin
     p.flood_end = given.flood_end
     p.flood_calm_ms = <int64_t>(given.flood_calm * 1000)

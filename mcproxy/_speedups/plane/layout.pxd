@@ -84,6 +84,11 @@ cdef struct protection:
     blob* status_text
     blob* legacy_text           # to pings from 1.4 on
     blob* beta_text             # and before
+    int64_t serverbound         # bytes per second of one relay, 0: no limit
+    int64_t clientbound
+    int64_t packets             # serverbound, per second, while they can be told apart
+    bint paced                  # one of these three is set
+    bint pace_close             # what exceeds them ends
     int64_t flood_begin         # new connections per second of all workers, 0: no flood mode
     int64_t flood_end
     int64_t flood_calm_ms       # below flood_end for so long, and the flood has ended
@@ -109,6 +114,8 @@ cdef struct snapshot:
     int64_t dead_peer_ms        # a peer that acknowledges nothing for so long is gone
     blob* legacy_kick           # to a login from before 1.7
     protection protect
+    int64_t buffer_session      # most bytes in blocks and pipes of one session
+    int64_t buffer_total        # and of all
 
 
 # ---- A session. ----
@@ -132,6 +139,8 @@ cdef struct side:               # one socket, and what waits to be written to it
     int pipe_out
     uint32_t piped              # bytes in that pipe
     uint64_t written            # bytes that it took
+    int64_t read_us             # when the bucket of bytes read from it is full again
+    int64_t paced_until_ms      # nothing is read from it before
 
 cdef struct session:
     int32_t state
@@ -184,6 +193,14 @@ cdef struct session:
     uint32_t discarded          # bytes thrown away in LINGER
     uint64_t limit_key          # of the address in the table of limits, 0: no limit concerns it
     bint limit_open             # counts there as open
+    bint too_fast               # passed a limit on bytes or packets that ends it
+    int64_t packets_us          # when the bucket of packets is full again
+    uint32_t frame_left         # serverbound bytes that the frame still has
+    uint32_t frame_size         # of the next frame, as far as its length was read
+    uint8_t frame_bits
+    bint frame_fresh            # nothing of the frame but its length was seen
+    uint8_t frames              # seen so far, while it matters
+    bint frames_hidden          # from here on they cannot be told apart
     uint8_t limited             # the limit that it passed, when it is held or told so
     bint consulting             # counts in owner.consulting
 
@@ -238,6 +255,7 @@ cdef struct shared:             # what the workers of one plane have in common
     int32_t open_sessions
     int32_t running             # workers that have not ended
     int32_t tells_sessions      # somebody wants to hear when relays begin and end
+    int64_t buffered            # bytes in blocks and pipes
     limit_table* limits
     int32_t tarpit              # sessions that are held
     int32_t flooding

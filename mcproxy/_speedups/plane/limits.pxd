@@ -21,6 +21,8 @@ cdef enum:
     TARPIT_MS = 60000           # and for how long
     FLOOD_WINDOW_MS = 1000      # in which new connections are counted
     LIMIT_ENTRIES = 65536       # address prefixes that are remembered, in 2.5 MiB
+    PACE_PARTS = 20             # parts of a second's allowance that are read at once
+    FRAME_BITS_MOST = 21        # of a frame's length
     LINGER_MS = 2000            # for the client to read the last words
     LINGER_BYTES = 262144       # bytes thrown away meanwhile
     CONSULT_MS = 15000          # for a hook to decide

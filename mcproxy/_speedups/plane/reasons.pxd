@@ -38,6 +38,8 @@ cdef enum:
     REASON_CLIENT_LOST
     REASON_BACKEND_LOST
     REASON_IDLE
+    REASON_RATE_BYTES
+    REASON_RATE_PACKETS
     REASON_SHUTDOWN
     REASON_COUNT
 
@@ -66,5 +68,7 @@ cdef enum:
     COUNT_BUFFERED_BYTES        # a gauge: blocks and pipes that hold relayed bytes
     COUNT_TARPIT                # a gauge: sessions held without an answer
     COUNT_UNTRACKED
+    COUNT_PACED
+    COUNT_UNBUFFERED
     COUNT_FLOODS
     COUNTER_COUNT

@@ -35,7 +35,9 @@ class Reason(enum.IntEnum):
     CLIENT_LOST = 31
     BACKEND_LOST = 32
     IDLE = 33
-    SHUTDOWN = 34
+    RATE_BYTES = 34
+    RATE_PACKETS = 35
+    SHUTDOWN = 36
 
 REASONS: dict[Reason, str]
 REFUSALS: tuple[Reason, ...]

@@ -41,6 +41,8 @@ _REASONS = (
     (REASON_CLIENT_LOST, "CLIENT_LOST", "the connection to the client broke"),
     (REASON_BACKEND_LOST, "BACKEND_LOST", "the connection to the backend broke"),
     (REASON_IDLE, "IDLE", "no byte came for timeouts.idle"),
+    (REASON_RATE_BYTES, "RATE_BYTES", "more bytes per second than limits.session allows"),
+    (REASON_RATE_PACKETS, "RATE_PACKETS", "more packets per second than limits.session allows"),
     (REASON_SHUTDOWN, "SHUTDOWN", "the proxy was stopped"),
 )
 
@@ -66,6 +68,8 @@ _COUNTERS = (
     (COUNT_BUFFERED_BYTES, "buffered_bytes", "bytes held for slow readers now"),
     (COUNT_TARPIT, "tarpit", "connections held without an answer now"),
     (COUNT_UNTRACKED, "untracked", "connections for which the table of limits had no place"),
+    (COUNT_PACED, "paced", "times that a sender waited because of limits.session"),
+    (COUNT_UNBUFFERED, "unbuffered", "reads for which buffers.session or buffers.total had no room"),
     (COUNT_FLOODS, "floods", "times that the flood mode began"),
 )
 

@@ -8,6 +8,7 @@ cdef enum relay_result:
     RELAY_AGAIN = 1             # more to do in the next turn
     RELAY_OVER = 2              # both directions have ended; session.end_reason says why
     RELAY_NO_MEMORY = 3
+    RELAY_TOO_FAST = 4          # session.end_reason says of what there was too much
 
 # Moves what can be moved in both directions, within the bounds of one turn.
 cdef int relay_step(session* s) noexcept nogil

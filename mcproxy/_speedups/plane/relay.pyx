@@ -3,13 +3,16 @@
 Small reads go through the worker's one scratch buffer and are sent at once. A direction that
 keeps filling large reads is switched to splice through a pipe, and back when it stops. What a
 slow reader does not take is held in one block, or in the pipe; until that is gone, its sender
-is not read.
+is not read. Where the bounds on buffered bytes leave no room, bytes are looked at, sent, and taken
+from the sender's socket only as far as the reader took them: then nothing waits here, nothing is
+lost, and readers that keep up go on.
 """
 
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from mcproxy._speedups.buffers cimport block_pool_give, block_pool_take
-from mcproxy._speedups.plane.layout cimport MODE_ZERO_COPY
+from mcproxy._speedups.plane.layout cimport MODE_ZERO_COPY, shared
 from mcproxy._speedups.plane.limits cimport (
     PIPE_BYTES,
     PIPE_SPARE,
@@ -18,11 +21,13 @@ from mcproxy._speedups.plane.limits cimport (
     SPLICE_AFTER,
     SPLICE_LEAVE,
 )
+from mcproxy._speedups.plane.pace cimport frames_watched, is_paced, pace_charge, pace_room
 from mcproxy._speedups.plane.reasons cimport (
     COUNT_BUFFERED_BYTES,
     COUNT_CLIENTBOUND_BYTES,
     COUNT_SERVERBOUND_BYTES,
     COUNT_SPLICED,
+    COUNT_UNBUFFERED,
     REASON_BACKEND_CLOSED,
     REASON_BACKEND_LOST,
     REASON_CLIENT_CLOSED,
@@ -35,6 +40,8 @@ from mcproxy._speedups.plane.system cimport (
     F_SETPIPE_SZ,
     MSG_MORE,
     MSG_NOSIGNAL,
+    MSG_PEEK,
+    MSG_TRUNC,
     O_CLOEXEC,
     O_NONBLOCK,
     SHUT_WR,
@@ -42,8 +49,11 @@ from mcproxy._speedups.plane.system cimport (
     SPLICE_F_NONBLOCK,
     close,
     fcntl,
+    mcp_add64,
     mcp_count,
     mcp_errno,
+    mcp_load,
+    mcp_load64,
     pipe2,
     recv,
     send,
@@ -59,6 +69,8 @@ cdef int relay_step(session* s) noexcept nogil:
         return RELAY_NO_MEMORY
     if not direction(s, &s.backend, &s.client, &more):
         return RELAY_NO_MEMORY
+    if s.too_fast:
+        return RELAY_TOO_FAST
     if over(&s.client, &s.backend) and over(&s.backend, &s.client):
         return RELAY_OVER
     if s.client.broken and not broken:
@@ -75,7 +87,7 @@ cdef bint direction(session* s, side* source, side* target, bint* more) noexcept
         return True
     if target.broken:
         return True
-    if source.spliced:
+    if source.spliced and (target.piped or relay_room(s) >= RELAY_BLOCK):
         pump_splice(s, source, target)
     elif not pump_copy(s, source, target):
         return False
@@ -86,7 +98,8 @@ cdef bint direction(session* s, side* source, side* target, bint* more) noexcept
             if not target.shut and not target.ended:    # where both have ended, close follows
                 target.shut = True
                 shutdown(target.fd, SHUT_WR)
-        elif source.readable and not source.ended:
+        elif (source.readable and not source.ended and target.writable
+                and not source.paced_until_ms):
             more[0] = True
     elif target.writable and target.held == NULL:
         more[0] = True                  # the pipe still flows: only the turns were used up
@@ -124,16 +137,46 @@ cdef inline void count_written(session* s, side* target, size_t size) noexcept n
                                 else COUNT_CLIENTBOUND_BYTES], size)
 
 
+# ---- Bounds. ----
+
+cdef inline int64_t relay_room(session* s) noexcept nogil:
+    # Bytes that the session may hold besides what it holds. Every worker may be about to fill a
+    # block, so that much is kept for them.
+    cdef worker* w = s.owner
+    cdef int64_t own = s.client.piped + s.backend.piped
+    cdef int64_t all = mcp_load64(&w.common.buffered) + mcp_load(&w.common.running) * RELAY_BLOCK
+    if s.client.held != NULL:
+        own += RELAY_BLOCK
+    if s.backend.held != NULL:
+        own += RELAY_BLOCK
+    return min(w.current.buffer_session - own, w.current.buffer_total - all + RELAY_BLOCK)
+
+
+cdef inline void count_buffered(worker* w, int64_t size) noexcept nogil:
+    mcp_add64(&w.common.buffered, size)
+    mcp_count(&w.counters[COUNT_BUFFERED_BYTES], <size_t>size)
+
+
 # ---- Copying. ----
 
 cdef bint pump_copy(session* s, side* source, side* target) noexcept nogil:
     cdef worker* w = s.owner
     cdef ssize_t size
+    cdef size_t most
+    cdef bint room
     cdef int _turn
     for _turn in range(RELAY_TURNS):
-        if not source.readable or source.ended or target.held != NULL or target.broken:
+        if (not source.readable or source.ended or target.held != NULL or target.broken
+                or not target.writable):
             return True
-        if source.large_reads >= SPLICE_AFTER or s.server.mode == MODE_ZERO_COPY:
+        most = RELAY_BLOCK
+        if is_paced(s):
+            most = min(<int64_t>RELAY_BLOCK, pace_room(s, source))
+            if most == 0:
+                return True
+        room = relay_room(s) >= RELAY_BLOCK
+        if room and not frames_watched(s, source) and (
+                source.large_reads >= SPLICE_AFTER or s.server.mode == MODE_ZERO_COPY):
             if take_pipe(w, target):
                 source.spliced = True
                 source.large_reads = 0
@@ -141,7 +184,7 @@ cdef bint pump_copy(session* s, side* source, side* target) noexcept nogil:
                 pump_splice(s, source, target)
                 return True
             source.large_reads = 0
-        size = recv(source.fd, w.scratch, RELAY_BLOCK, 0)
+        size = recv(source.fd, w.scratch, most, 0 if room else MSG_PEEK)
         if size < 0:
             if mcp_errno() == EAGAIN:
                 source.readable = False
@@ -151,16 +194,47 @@ cdef bint pump_copy(session* s, side* source, side* target) noexcept nogil:
         if size == 0:
             mark_end(s, source, False)
             return True
+        if not room:
+            mcp_count(&w.counters[COUNT_UNBUFFERED], 1)
+            if not pass_on(s, source, target, size):
+                return True
         s.active_ms = w.now_ms
         if size == RELAY_BLOCK:
             source.large_reads += 1
         else:
             source.large_reads = 0
-            if not source.hung_up:
+            if <size_t>size < most and not source.hung_up:
                 source.readable = False     # a short read has drained the socket
+        if not room:
+            continue
+        if is_paced(s):
+            pace_charge(s, source, w.scratch, size)
+            if s.too_fast:
+                return True
         if not relay_send(s, target, w.scratch, <uint32_t>size):
             return False
     return True
+
+
+cdef bint pass_on(session* s, side* source, side* target, size_t size) noexcept nogil:
+    # Bytes that were only looked at; what the target does not take stays where it is. True: it
+    # took all of them.
+    cdef worker* w = s.owner
+    cdef ssize_t taken = send(target.fd, w.scratch, size, MSG_NOSIGNAL)
+    if taken < 0:
+        if mcp_errno() == EAGAIN:
+            target.writable = False
+        elif mcp_errno() != EINTR:
+            mark_broken(s, target)
+        return False
+    count_written(s, target, taken)
+    s.active_ms = w.now_ms
+    if is_paced(s):
+        pace_charge(s, source, w.scratch, taken)
+    recv(source.fd, NULL, taken, MSG_TRUNC)
+    if <size_t>taken < size:
+        target.writable = False
+    return taken == size and not s.too_fast
 
 
 cdef bint relay_send(session* s, side* target, const char* data, uint32_t size) noexcept nogil:
@@ -184,7 +258,7 @@ cdef bint relay_send(session* s, side* target, const char* data, uint32_t size) 
     memcpy(target.held, data + taken, size - taken)
     target.held_from = 0
     target.held_to = <uint32_t>(size - taken)
-    mcp_count(&w.counters[COUNT_BUFFERED_BYTES], RELAY_BLOCK)
+    count_buffered(w, RELAY_BLOCK)
     return True
 
 
@@ -212,7 +286,7 @@ cdef bint flush(session* s, side* target) noexcept nogil:
 cdef inline void release_block(session* s, side* target) noexcept nogil:
     block_pool_give(&s.owner.relay_blocks, target.held)
     target.held = NULL
-    mcp_count(&s.owner.counters[COUNT_BUFFERED_BYTES], -<size_t>RELAY_BLOCK)
+    count_buffered(s.owner, -RELAY_BLOCK)
 
 
 # ---- Splicing. ----
@@ -251,9 +325,22 @@ cdef void pump_splice(session* s, side* source, side* target) noexcept nogil:
 
 
 cdef inline void fill_pipe(session* s, side* source, side* target) noexcept nogil:
-    cdef ssize_t size = splice(source.fd, NULL, target.pipe_in, NULL, PIPE_BYTES - target.piped,
-                               SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
+    cdef shared* c = s.owner.common
+    cdef ssize_t size
+    cdef int64_t most = min(<int64_t>(PIPE_BYTES - target.piped), relay_room(s))
+    if is_paced(s):
+        most = min(most, pace_room(s, source))
+    if most <= 0:
+        return
+    # Reserved before, so that all workers together stay within the bound.
+    if mcp_add64(&c.buffered, most) > s.owner.current.buffer_total:
+        mcp_add64(&c.buffered, -most)
+        return
+    size = splice(source.fd, NULL, target.pipe_in, NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
+    mcp_add64(&c.buffered, -most)
     if size > 0:
+        if is_paced(s):
+            pace_charge(s, source, NULL, size)
         s.active_ms = s.owner.now_ms
         count_piped(s, target, size)
         if size >= RELAY_BLOCK:
@@ -271,7 +358,7 @@ cdef inline void fill_pipe(session* s, side* source, side* target) noexcept nogi
 
 cdef inline void count_piped(session* s, side* target, ssize_t size) noexcept nogil:
     target.piped += <uint32_t>size
-    mcp_count(&s.owner.counters[COUNT_BUFFERED_BYTES], <size_t>size)
+    count_buffered(s.owner, size)
 
 
 cdef bint take_pipe(worker* w, side* target) noexcept nogil:

@@ -15,6 +15,7 @@ from mcproxy.errors import ConfigurationError
 from mcproxy.proxy.model import (
     Action,
     Balance,
+    Buffers,
     Filters,
     Flood,
     Health,
@@ -25,6 +26,7 @@ from mcproxy.proxy.model import (
     OpenLimit,
     Pool,
     Server,
+    SessionLimit,
     Settings,
     StatusPolicy,
     Timeouts,
@@ -113,6 +115,7 @@ def load(path: Path, socket: Path | None = None) -> Configuration:
     _check_unique(entries, "listen", parse_listen)
     motd_unknown = _motd(source, ("motd", "unknown"), root.motd.unknown, files)
     servers = [_server(entry, entry.table, files) for entry in entries if entry.table]
+    _check_packets(source, root, entries)
     control_socket = _control_socket(source, root, socket)
     settings = _settings(root, servers, motd_unknown)
     if not problems:
@@ -353,6 +356,7 @@ def _settings(root: Root, servers: list[Server], motd_unknown: Motd | None) -> S
         status=StatusPolicy(**_seconds(root.status_cache)),
         filters=_filters(root.ip_filter),
         limits=_limits(root.limits),
+        buffers=Buffers(root.buffers.session, root.buffers.total),
         flood=Flood(
             root.flood.begin,
             root.flood.end,
@@ -368,6 +372,7 @@ def _limits(table: LimitsTable) -> Limits:
         connections=_limit(table.connections),
         status=_limit(table.status),
         logins=_limit(table.logins),
+        session=SessionLimit(**msgspec.structs.asdict(table.session)),
         open=OpenLimit(table.open.most, Action(table.open.action)),
         prefix_v4=table.prefix_v4,
         prefix_v6=table.prefix_v6,
@@ -378,6 +383,17 @@ def _limits(table: LimitsTable) -> Limits:
 
 def _limit(table: LimitTable | LoginLimitTable) -> Limit:
     return Limit(table.rate, table.burst, Action(table.action))
+
+
+def _check_packets(source: Source, root: Root, entries: list[_Entry]) -> None:
+    """Packets that are never seen cannot be counted."""
+    for entry in entries:
+        if root.limits.session.packets and entry.table and entry.table.proxy_mode == "zero_copy":
+            source.problem(
+                ("limits", "session", "packets"),
+                f'the packets of server "{entry.name}" cannot be counted: proxy_mode = '
+                '"zero_copy" never sees them; leave the key out, or choose another mode',
+            )
 
 
 def _seconds(table: TimeoutTable | StatusCache) -> dict[str, float]:

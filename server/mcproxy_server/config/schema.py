@@ -29,6 +29,7 @@ from mcproxy_server.config.values import (
 
 __all__ = [
     "AddressTable",
+    "BufferTable",
     "Control",
     "FloodTable",
     "GlobalMotd",
@@ -45,6 +46,7 @@ __all__ = [
     "Root",
     "ServerMotd",
     "ServerTable",
+    "SessionLimitTable",
     "StatusCache",
     "Table",
     "TimeoutTable",
@@ -417,6 +419,7 @@ class StatusCache(Table, kw_only=True, frozen=True):
 Action = Literal["close", "drop", "tarpit", "message"]
 Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
 Burst = Annotated[int, Meta(ge=1, le=1_000_000)]
+Bytes = Annotated[int, Meta(ge=0, le=2**40)]
 Many = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -462,6 +465,37 @@ class OpenLimitTable(Table, kw_only=True, frozen=True):
     ] = "close"
 
 
+class SessionLimitTable(Table, kw_only=True, frozen=True):
+    """What one session may carry while it plays, per second; a second's worth may come at once."""
+
+    serverbound: Annotated[
+        Bytes,
+        Meta(description="Bytes from the player; 0 is no limit.", examples=["1000000"]),
+    ] = 0
+    clientbound: Annotated[
+        Bytes,
+        Meta(description="Bytes to the player; 0 is no limit.", examples=["10000000"]),
+    ] = 0
+    packets: Annotated[
+        Many,
+        Meta(
+            description="Packets from the player; 0 is no limit. They are counted for as long as "
+            "they can be told apart: until the session is encrypted, which it is from the login "
+            "on where the backend checks accounts. With a server in `zero_copy` this is an error. "
+            "Mods have good reasons to send some hundred a second.",
+            examples=["2000"],
+        ),
+    ] = 0
+    action: Annotated[
+        Literal["pace", "close"],
+        Meta(
+            description="`pace` reads no faster, so that the sender has to wait; `close` ends "
+            "the session.",
+            examples=['"close"'],
+        ),
+    ] = "pace"
+
+
 class LimitsTable(Table, kw_only=True, frozen=True):
     """What one address may do."""
 
@@ -477,6 +511,9 @@ class LimitsTable(Table, kw_only=True, frozen=True):
     open: Annotated[
         OpenLimitTable, Meta(description="Connections of one address at the same time.")
     ] = OpenLimitTable()
+    session: Annotated[
+        SessionLimitTable, Meta(description="What one session may carry while it plays.")
+    ] = SessionLimitTable()
     prefix_v4: Annotated[
         int,
         Meta(
@@ -512,6 +549,19 @@ class LimitsTable(Table, kw_only=True, frozen=True):
             examples=['"§cPlease wait a moment."'],
         ),
     ] = "§cToo many attempts from your address. §7Please wait a moment and try again."
+
+
+class BufferTable(Table, kw_only=True, frozen=True):
+    """How many bytes may wait in the proxy for peers that read slowly. What does not fit waits
+    in the kernel, and so with its sender: nothing is lost, and no session ends for it."""
+
+    session: Annotated[
+        Bytes,
+        Meta(description="Bytes of one session, both directions together.", examples=["262144"]),
+    ] = 2097152
+    total: Annotated[
+        Bytes, Meta(description="Bytes of all sessions together.", examples=["67108864"])
+    ] = 268435456
 
 
 class FloodTable(Table, kw_only=True, frozen=True):
@@ -644,6 +694,9 @@ class Root(Table, kw_only=True, frozen=True):
     ] = StatusCache()
     ip_filter: Annotated[IpFilter, Meta(description="Who may connect at all.")] = IpFilter()
     limits: Annotated[LimitsTable, Meta(description="What one address may do.")] = LimitsTable()
+    buffers: Annotated[
+        BufferTable, Meta(description="How many bytes may wait for peers that read slowly.")
+    ] = BufferTable()
     flood: Annotated[
         FloodTable, Meta(description="When there are too many new connections for manners.")
     ] = FloodTable()
