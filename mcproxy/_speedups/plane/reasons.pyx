@@ -69,7 +69,7 @@ _COUNTERS = (
     (COUNT_TARPIT, "tarpit", "connections held without an answer now"),
     (COUNT_UNTRACKED, "untracked", "connections for which the table of limits had no place"),
     (COUNT_PACED, "paced", "times that a sender waited because of limits.session"),
-    (COUNT_UNBUFFERED, "unbuffered", "reads for which buffers.session or buffers.total had no room"),
+    (COUNT_UNBUFFERED, "unbuffered", "reads for which buffers.* left no room"),
     (COUNT_FLOODS, "floods", "times that the flood mode began"),
 )
 
