@@ -54,7 +54,7 @@ struct options {
     int protocol;
 };
 extern struct options opt;
-extern const struct subject players, pingpong, bulk, joins, status, idle;
+extern const struct subject players, pingpong, bulk, joins, status, idle, attack;
 extern uint8_t scratch[SCRATCH];
 
 /* net.c */

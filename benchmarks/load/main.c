@@ -14,7 +14,7 @@ struct options opt = {
 };
 
 static const char usage[] =
-    "load players|pingpong|bulk|joins|status|idle|backend [options]\n"
+    "load players|pingpong|bulk|joins|status|idle|attack|backend [options]\n"
     "  --connect ADDRESS:PORT   where the players connect: the proxy, or the backend itself\n"
     "  --listen ADDRESS:PORT    be the backend here (left out: it runs elsewhere, as `backend`)\n"
     "  --host NAME              host name in the handshake (bench.localhost)\n"
@@ -26,6 +26,7 @@ static const char usage[] =
     "  --bytes N                bulk: bytes for each session (1 GiB)\n"
     "  --down N, --up N         players: bytes of a message (1024, 40); pingpong: --up\n"
     "  --rate N                 players: messages a second, each way (20)\n"
+    "  attack: --rate connections a second from --sessions addresses, for --seconds\n"
     "  --timeout S              give up when nothing else ends it (60)\n"
     "Prints {\"ready\": true}, waits for a line or the end of its input, prints the result as one\n"
     "line of JSON, and keeps the sessions until its input ends.\n";
@@ -83,7 +84,7 @@ static void read_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const struct subject *const all[] = { &players, &pingpong, &bulk,
-                                                 &joins,   &status,   &idle };
+                                                 &joins,   &status,   &idle, &attack };
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         fputs(usage, stderr);

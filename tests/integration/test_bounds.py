@@ -1,4 +1,5 @@
-"""Bounds of running sessions: bytes that wait for slow readers, and the pace of a session."""  # M-12
+"""Bounds of running sessions: bytes that wait for slow readers, and the pace of a session."""
+# M-12
 
 from __future__ import annotations
 
