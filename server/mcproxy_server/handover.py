@@ -30,7 +30,7 @@ from typing import IO, Any, Self
 __all__ = ["HandoverError", "Successor", "Takeover", "own_command", "place_beside"]
 
 _VARIABLE = "MCPROXY_TAKEOVER"
-_ABORT = 5.0
+_ABORT = 3.0
 """Seconds for a new process to give up before it is killed."""
 _LAST_WORDS = 4096
 """Bytes of what a new process wrote to standard error before it failed."""
