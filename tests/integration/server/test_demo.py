@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -26,7 +27,9 @@ from tests.integration.server.program import (
 class Demo(Program):
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        super().__init__("demo", "--port", str(self.port), cwd=folder)
+        # What is left behind when a test kills it goes with the folder of the test.
+        env = {**os.environ, "TMPDIR": str(folder)}
+        super().__init__("demo", "--port", str(self.port), cwd=folder, env=env)
         self.line_with(f"listening on 0.0.0.0:{self.port}")
 
 
