@@ -1,4 +1,7 @@
-/* Bulk: the backend sends opt.bytes to every session as fast as they are taken. */
+/* Bulk: the backend sends opt.bytes to every session as fast as they are taken. Beside players
+ * (opt.streams) there is no end to the bytes, and a stream gets STREAM_TURN of them in a turn of
+ * the loop: it is the proxy that is to be seen to keep the players waiting, not the load.
+ */
 #include "load.h"
 
 #include <errno.h>
@@ -32,12 +35,18 @@ static void backend_writable(struct end *e)
         uint64_t left = opt.bytes - e->count;
         off_t from = (off_t)(e->count % BLOCK);
         size_t part = left < BLOCK - (uint64_t)from ? left : BLOCK - (size_t)from;
+        if (opt.streams && part > STREAM_TURN)
+            part = STREAM_TURN;
         ssize_t n = sendfile(e->fd, block, &from, part);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0)
             die("session %u: send: %s", e->index, strerror(errno));
         e->count += (uint64_t)n;
+        if (opt.streams) {
+            end_later(e);
+            return;
+        }
     }
 }
 
@@ -70,14 +79,24 @@ static bool all_received(void)
     return received == opt.bytes * opt.sessions;
 }
 
+void streams_run(bool on)
+{
+    running = on;
+    for (uint32_t i = 0; on && i < n_sources; i++)
+        backend_writable(sources[i]);
+}
+
+uint64_t streams_received(void)
+{
+    return received;
+}
+
 static void run(void)
 {
-    clients_connect(&bulk);
+    clients_connect(&bulk, opt.sessions);
     announce();
     report_begin(&bulk);
-    running = true;
-    for (uint32_t i = 0; i < n_sources; i++)
-        backend_writable(sources[i]);
+    streams_run(true);
     loop_until(all_received, opt.timeout, "bulk");
     report_number("units", (double)received);
     report_end();

@@ -10,7 +10,7 @@ static void run(void)
 {
     announce();
     report_begin(&idle);
-    clients_connect(&idle);
+    clients_connect(&idle, opt.sessions);
     report_number("units", (double)clients_ready);
     report_end();
 }

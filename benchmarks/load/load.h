@@ -21,6 +21,7 @@ struct end {                     /* one end of one connection */
     int fd;
     bool backend;
     bool done;                   /* close it after this read */
+    bool later;                  /* what it has left to do waits for the next turn */
     uint8_t state;
     const struct subject *subject;
     uint32_t index;              /* of the session, given in the player's name */
@@ -48,7 +49,7 @@ struct options {
     struct sockaddr_in connect, listen;
     bool has_connect, has_listen, backend_only, bulk;
     const char *host;            /* in the handshake */
-    uint32_t sessions, count, size_down, size_up, rate, at_once;
+    uint32_t sessions, streams, count, size_down, size_up, rate, at_once;
     uint64_t bytes;
     double seconds, timeout;
     int protocol;
@@ -65,11 +66,17 @@ void loop_once(int timeout_ms);            /* one epoll_wait and what it brings 
 void loop_until(bool (*done)(void), double seconds, const char *what);
 void loop_tick(void (*tick)(void));        /* call it every millisecond */
 struct end *client_connect(const struct subject *subject, uint32_t index);
-void clients_connect(const struct subject *subject); /* opt.sessions of them, all logged in */
+void clients_connect(const struct subject *subject, uint32_t count); /* until all are logged in */
+void end_later(struct end *e);             /* go on with it in the next turn of the loop */
 extern uint32_t clients_ready;
 bool send_message(struct end *e, const void *data, size_t n); /* false: no room at all */
 void end_close(struct end *e);
 uint64_t cpu_ns(void);                     /* of this process */
+
+/* bulk.c: streams beside another subject */
+enum { STREAM_TURN = 256 * 1024 };
+void streams_run(bool on);
+uint64_t streams_received(void);
 
 /* packets.c */
 size_t hello_login(uint8_t *out, const struct subject *subject, uint32_t index);

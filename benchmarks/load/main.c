@@ -20,6 +20,7 @@ static const char usage[] =
     "  --host NAME              host name in the handshake (bench.localhost)\n"
     "  --protocol NUMBER        protocol number in the handshake (767)\n"
     "  --sessions N             players, pingpong, bulk, idle: sessions at once (200)\n"
+    "  --streams N              players: bulk streams beside them, on the same proxy (0)\n"
     "  --seconds S              players, pingpong: how long (5)\n"
     "  --count N                joins, status: connections; pingpong: round trips\n"
     "  --at-once N              connections that are being opened at a time (32)\n"
@@ -54,7 +55,7 @@ static void read_options(int argc, char **argv)
         { "protocol", 1, 0, 'p' }, { "sessions", 1, 0, 'n' }, { "seconds", 1, 0, 's' },
         { "count", 1, 0, 'N' }, { "at-once", 1, 0, 'a' }, { "bytes", 1, 0, 'b' },
         { "down", 1, 0, 'd' }, { "up", 1, 0, 'u' }, { "rate", 1, 0, 'r' },
-        { "timeout", 1, 0, 't' }, { 0, 0, 0, 0 },
+        { "timeout", 1, 0, 't' }, { "streams", 1, 0, 'S' }, { 0, 0, 0, 0 },
     };
     int key;
     while ((key = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -71,6 +72,7 @@ static void read_options(int argc, char **argv)
         case 'd': opt.size_down = (uint32_t)atol(optarg); break;
         case 'u': opt.size_up = (uint32_t)atol(optarg); break;
         case 'r': opt.rate = (uint32_t)atol(optarg); break;
+        case 'S': opt.streams = (uint32_t)atol(optarg); break;
         case 't': opt.timeout = atof(optarg); break;
         default: fputs(usage, stderr); exit(2);
         }
@@ -101,7 +103,9 @@ int main(int argc, char **argv)
             continue;
         if (all[i] == &joins || all[i] == &status)
             opt.count = opt.count ? opt.count : 10000;
-        opt.bulk = all[i] == &bulk;
+        opt.bulk = all[i] == &bulk || opt.streams;
+        if (opt.streams)
+            opt.bytes = UINT64_MAX;
         loop_open();
         all[i]->run();
         return 0;

@@ -19,6 +19,8 @@ uint32_t clients_ready;
 static int epoll_fd = -1;
 static struct end listener, ticker;
 static void (*tick_function)(void);
+static struct end *waiting[1024];
+static unsigned n_waiting;
 
 uint64_t now_ns(void)
 {
@@ -195,7 +197,9 @@ static void read_all(struct end *e, bool to_end)
     for (;;) {
         /* Bulk is counted and not copied: the load must not be the slower of the two. */
         bool count_only = e->state == RUNNING && e->subject == &bulk;
-        size_t room = count_only ? 4 * sizeof scratch : sizeof scratch;
+        size_t room = sizeof scratch;
+        if (count_only)
+            room = opt.streams ? STREAM_TURN : 4 * sizeof scratch;
         ssize_t n = recv(e->fd, scratch, room, count_only ? MSG_TRUNC : 0);
         if (n > 0)
             deliver(e, scratch, (size_t)n);
@@ -205,6 +209,10 @@ static void read_all(struct end *e, bool to_end)
         }
         if (n < 0 || ((size_t)n < room && !to_end))
             return;
+        if (count_only && opt.streams) {
+            end_later(e);
+            return;
+        }
     }
 }
 
@@ -236,10 +244,32 @@ static void end_event(struct end *e, uint32_t events)
         read_all(e, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 }
 
+void end_later(struct end *e)
+{
+    if (e->later)
+        return;
+    if (n_waiting == sizeof waiting / sizeof *waiting)
+        die("too many streams");
+    e->later = true;
+    waiting[n_waiting++] = e;
+}
+
+static void turn_of_the_waiting(void)
+{
+    struct end *now[sizeof waiting / sizeof *waiting];
+    unsigned n = n_waiting;
+    memcpy(now, waiting, n * sizeof *now);
+    n_waiting = 0;
+    for (unsigned i = 0; i < n; i++) {
+        now[i]->later = false;
+        end_event(now[i], now[i]->backend ? EPOLLOUT : EPOLLIN);
+    }
+}
+
 void loop_once(int timeout_ms)
 {
     struct epoll_event events[256];
-    int n = epoll_wait(epoll_fd, events, 256, timeout_ms);
+    int n = epoll_wait(epoll_fd, events, 256, n_waiting ? 0 : timeout_ms);
     for (int i = 0; i < n; i++) {
         struct end *e = events[i].data.ptr;
         if (e == &listener)
@@ -247,6 +277,7 @@ void loop_once(int timeout_ms)
         else if (e != &ticker)
             end_event(e, events[i].events);
     }
+    turn_of_the_waiting();
     uint64_t expired;
     if (tick_function && read(ticker.fd, &expired, sizeof expired) == sizeof expired)
         tick_function();
@@ -271,23 +302,23 @@ void loop_tick(void (*tick)(void))
     watch(&ticker, EPOLLIN);
 }
 
+static uint32_t opened;
 static bool all_ready(void)
 {
-    return clients_ready == opt.sessions;
+    return clients_ready == opened;
 }
 
 /* Sessions are opened a few at a time, as a proxy meets them, not in one burst. */
-static uint32_t opened;
 static bool room_to_open(void)
 {
     return opened - clients_ready < opt.at_once;
 }
 
-void clients_connect(const struct subject *subject)
+void clients_connect(const struct subject *subject, uint32_t count)
 {
-    for (; opened < opt.sessions; opened++) {
+    for (uint32_t index = 0; index < count; index++, opened++) {
         loop_until(room_to_open, opt.timeout, "connecting");
-        client_connect(subject, opened);
+        client_connect(subject, index);
     }
     loop_until(all_ready, opt.timeout, "connecting");
 }

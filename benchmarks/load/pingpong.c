@@ -65,7 +65,7 @@ static void run(void)
 {
     if (opt.sessions > 65536 || opt.size_up < 8 || opt.size_up > 16384)
         die("pingpong: up to 65536 sessions, messages of 8 to 16384 bytes");
-    clients_connect(&pingpong);
+    clients_connect(&pingpong, opt.sessions);
     announce();
     report_begin(&pingpong);
     running = true;

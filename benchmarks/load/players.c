@@ -135,17 +135,22 @@ static void run(void)
     if (opt.size_down < HEAD || opt.size_up < HEAD || opt.size_down > 16000 ||
         opt.size_up > 16000 || !opt.rate || opt.rate > 1000)
         die("players: sizes from 16 to 16000 bytes, rates from 1 to 1000");
-    clients_connect(&players);
+    clients_connect(&players, opt.sessions);
+    clients_connect(&bulk, opt.streams);
     loop_tick(tick);
     announce();
     running = true;
     report_begin(&players);
+    streams_run(true);
     stop_at = now_ns() + (uint64_t)(opt.seconds * 1e9);
     loop_until(time_is_up, opt.seconds + opt.timeout, "players");
     running = false;
+    uint64_t bulk_bytes = streams_received();
+    streams_run(false);
     if (opt.has_listen)
         loop_until(all_received, opt.timeout, "players: the last messages");
     report_number("units", (double)received);
+    report_number("bulk_bytes", (double)bulk_bytes);
     report_number("refused_sends", (double)refused);
     report_number("late_max_us", (double)late_max / 1e3);
     report_latency("latency_down_us", &down);
