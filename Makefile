@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 SOURCES := setup.py pyproject.toml $(shell find mcproxy/_speedups -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: install run test lint sanitize fuzz bench docs clean help
+.PHONY: install run test lint sanitize fuzz bench infrarust docs clean help
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -78,9 +78,17 @@ $(VENV)/.bench: $(VENV)/.built
 	$(PIP) install --no-build-isolation -e '.[server,bench]'
 	@touch $@
 
-bench: $(VENV)/.bench  ## measure beside other programs; write docs/benchmarks.md
-	@tools/need haproxy=haproxy
-	$(BIN)/python -m benchmarks.run
+bench: $(VENV)/.bench  ## measure beside other programs; write docs/benchmarks.md (BENCH=--quick: in 12 minutes)
+	@tools/need haproxy=haproxy strace=strace socat=socat nginx=nginx-light \
+	    /usr/lib/nginx/modules/ngx_stream_module.so=libnginx-mod-stream
+	@! command -v cargo >/dev/null || $(MAKE) -s infrarust || echo 'Infrarust could not be built'
+	$(BIN)/python -m benchmarks.run $(BENCH)
+
+# Built once, some minutes; it says that it needs a newer Rust than it does.
+INFRARUST := build/cache/infrarust
+infrarust: $(INFRARUST)/bin/infrarust  ## build Infrarust, one of the programs of the benchmark
+$(INFRARUST)/bin/infrarust:
+	cargo install -q infrarust --version 2.0.0-beta.4 --locked --ignore-rust-version --root $(INFRARUST)
 
 $(VENV)/.docs: $(VENV)/.built
 	$(PIP) install --no-build-isolation -e '.[server,docs]'

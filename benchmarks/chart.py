@@ -14,6 +14,12 @@ COLOURS = {
     "mcproxy-two": "#7fb3de",
     "haproxy": "#9a9a9a",
     "haproxy-splice": "#c4c4c4",
+    "nginx": "#b8a888",
+    "socat": "#cfc3ad",
+    "infrarust": "#c98b6b",
+    "infrarust-splice": "#dfb8a3",
+    "asyncio": "#a58bc0",
+    "uvloop": "#c4b3d6",
     "direct": "#5aa469",
 }
 LABELS = {
@@ -45,7 +51,9 @@ def relative(work: str, runs: Sequence[Run]) -> dict[str, float]:
 
 def bars(data: dict[str, Any], runs: Sequence[Run]) -> str:
     """An SVG picture: a group a load, a bar a program, shorter is better."""
-    groups = {work["key"]: relative(work["key"], runs) for work in data["works"]}
+    groups = {
+        work["key"]: relative(work["key"], runs) for work in data["works"] if work["key"] in LABELS
+    }
     longest = max((value for group in groups.values() for value in group.values()), default=1.0)
     scale = WIDTH / max(longest, 1.0)
     shapes: list[str] = []

@@ -53,6 +53,35 @@ CLAIMS = (
     ),
     Claim("B-01", "player traffic: p99 latency, beside HAProxy", "players", p99, "haproxy", 1.0),
     Claim(
+        "B-01",
+        "players with eight bulk streams beside them: p99 latency, beside HAProxy",
+        "mixed",
+        p99,
+        "haproxy",
+        1.0,
+    ),
+    Claim(
+        "B-01", "player traffic: CPU a message, beside Infrarust", "players", cost, "infrarust", 0.8
+    ),
+    Claim(
+        "B-02",
+        "ping-pong: messages a CPU-second, beside Infrarust",
+        "pingpong",
+        per_cpu,
+        "infrarust",
+        1.1,
+        at_most=False,
+    ),
+    Claim(
+        "B-03",
+        "bulk: bytes a CPU-second, beside Infrarust with zero_copy",
+        "bulk",
+        per_cpu,
+        "infrarust-splice",
+        1.4,
+        at_most=False,
+    ),
+    Claim(
         "B-02",
         "ping-pong: messages a CPU-second, beside HAProxy",
         "pingpong",
@@ -128,10 +157,10 @@ class Outcome:
 
 
 def outcomes(runs: Sequence[Run]) -> list[Outcome]:
-    """Every claim for which there are runs."""
+    """Every claim for which there are runs, in the order of their names."""
     found = {(run.work, run.program, run.round): run for run in runs}
     result = []
-    for claim in CLAIMS:
+    for claim in sorted(CLAIMS, key=lambda claim: claim.id):
         values = []
         for (work, program, number), run in sorted(found.items()):
             if (work, program) != (claim.work, claim.ours):

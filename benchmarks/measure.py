@@ -60,6 +60,8 @@ class Run:
     """What everybody else on the machine used in that time: a run should have it to itself."""
     memory: int
     """By how much the program's anonymous memory grew."""
+    beside: float = 0.0
+    """Bytes that the bulk streams carried beside the units."""
     latency: dict[str, dict[str, float]] = field(default_factory=dict)
     """Per direction, in microseconds."""
 
@@ -239,6 +241,7 @@ def watch(work: Work, program: Program, round_number: int, load: Load, pid: int)
         load_cpu=load_cpu,
         other_cpu=max(0.0, machine - ours) / max(time.monotonic() - begin, 1e-9),
         memory=memory_bytes(pid) - memory,
+        beside=result.get("bulk_bytes", 0.0),
         latency={
             key.removeprefix("latency_").removesuffix("_us").removesuffix("us") or "answer": value
             for key, value in result.items()

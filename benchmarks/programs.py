@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import shutil
 import signal
@@ -10,8 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
@@ -51,6 +53,10 @@ class Program:
     def version(self) -> str:
         raise NotImplementedError
 
+    def missing(self) -> str | None:
+        """Why it cannot be measured here; None: it can."""
+        return None
+
     @contextmanager
     def running(self, place: Place, under: Sequence[str] = ()) -> Iterator[int]:
         """The process id of the program, which accepts connections.
@@ -67,7 +73,8 @@ class Program:
             yield process.pid
         finally:
             for pid in [*processes(process.pid)]:  # strace does not pass signals on
-                os.kill(pid, signal.SIGTERM)
+                with suppress(ProcessLookupError):  # a child that ended with its session
+                    os.kill(pid, signal.SIGTERM)
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
@@ -106,6 +113,114 @@ backend servers
     def version(self) -> str:
         words = subprocess.run(["haproxy", "-v"], capture_output=True, text=True).stdout.split()
         return words[2] if len(words) > 2 else "unknown"
+
+
+NGINX_STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+
+
+@dataclass(frozen=True, slots=True)
+class Nginx(Program):
+    """The stream module, one worker; it reads no host name."""
+
+    def command(self, place: Place) -> list[str]:
+        config = place.directory / "nginx.conf"
+        config.write_text(
+            f"""load_module {NGINX_STREAM};
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {2 * sessions_max() + 200};
+pid {place.directory / "nginx.pid"};
+error_log stderr error;
+events {{ worker_connections {2 * sessions_max() + 100}; }}
+stream {{
+  server {{
+    listen 127.0.0.1:{place.port} backlog=4096;
+    proxy_pass 127.0.0.1:{place.backend};
+    proxy_timeout 300s;
+  }}
+}}
+"""
+        )
+        return ["nginx", "-e", "stderr", "-p", str(place.directory), "-c", str(config)]
+
+    def version(self) -> str:
+        words = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr
+        return words.rpartition("/")[2].strip() or "unknown"
+
+    def missing(self) -> str | None:
+        if shutil.which("nginx") and NGINX_STREAM.exists():
+            return None
+        return "the Debian packages nginx-light and libnginx-mod-stream are not installed"
+
+
+@dataclass(frozen=True, slots=True)
+class Socat(Program):
+    """A process for each session; it reads no host name."""
+
+    def command(self, place: Place) -> list[str]:
+        listen = f"TCP4-LISTEN:{place.port},bind=127.0.0.1,fork,reuseaddr,backlog=4096,nodelay"
+        return ["socat", "-b65536", listen, f"TCP4:127.0.0.1:{place.backend},nodelay"]
+
+    def version(self) -> str:
+        lines = subprocess.run(["socat", "-V"], capture_output=True, text=True).stdout.split()
+        return lines[lines.index("version") + 1] if "version" in lines else "unknown"
+
+    def missing(self) -> str | None:
+        return None if shutil.which("socat") else "the Debian package socat is not installed"
+
+
+@dataclass(frozen=True, slots=True)
+class PythonRelay(Program):
+    """A relay in a few lines of Python (peers/python_relay.py); it reads no host name."""
+
+    loop: str = "asyncio"
+
+    def command(self, place: Place) -> list[str]:
+        relay = ROOT / "benchmarks" / "peers" / "python_relay.py"
+        return [sys.executable, str(relay), self.loop, str(place.port), str(place.backend)]
+
+    def version(self) -> str:
+        return version("uvloop") if self.loop == "uvloop" else platform.python_version()
+
+
+CARGO_ROOT = ROOT / "build" / "cache" / "infrarust"
+INFRARUST_VERSION = "2.0.0-beta.4"
+
+
+@dataclass(frozen=True, slots=True)
+class Infrarust(Program):
+    """From crates.io, built once into build/cache; routed by host name, one worker thread."""
+
+    mode: str = "passthrough"
+
+    def command(self, place: Place) -> list[str]:
+        config = place.directory / "infrarust.toml"
+        servers = place.directory / "servers"
+        servers.mkdir()
+        config.write_text(
+            f"""bind = "127.0.0.1:{place.port}"
+servers_dir = "{servers}"
+plugins_dir = "{place.directory / "plugins"}"
+worker_threads = 1
+[rate_limit]
+enabled = false
+"""
+        )
+        (servers / "bench.toml").write_text(
+            f"""domains = ["{HOST}"]
+addresses = ["127.0.0.1:{place.backend}"]
+proxy_mode = "{self.mode}"
+"""
+        )
+        return [str(CARGO_ROOT / "bin" / "infrarust"), "-c", str(config), "-l", "error"]
+
+    def version(self) -> str:
+        return INFRARUST_VERSION
+
+    def missing(self) -> str | None:
+        if (CARGO_ROOT / "bin" / "infrarust").exists():
+            return None
+        return "it was not built here (`make infrarust` does, where cargo is installed)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +269,12 @@ class Direct(Program):
 DIRECT = Direct("direct", "no proxy")
 HAPROXY = HAProxy("haproxy", "HAProxy")
 HAPROXY_SPLICE = HAProxy("haproxy-splice", "HAProxy, splice-auto", splice=True)
+NGINX = Nginx("nginx", "nginx stream")
+SOCAT = Socat("socat", "socat")
+ASYNCIO = PythonRelay("asyncio", "asyncio relay")
+UVLOOP = PythonRelay("uvloop", "uvloop relay", loop="uvloop")
+INFRARUST = Infrarust("infrarust", "Infrarust")
+INFRARUST_SPLICE = Infrarust("infrarust-splice", "Infrarust, zero_copy", mode="zero_copy")
 MCPROXY = McProxy("mcproxy", "mcproxy")
 MCPROXY_TWO = McProxy("mcproxy-two", "mcproxy, two workers", workers=2)
 

@@ -26,6 +26,14 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("p99.9 down, µs", lambda r: r.latency["down"]["p99.9"], ".0f"),
         ("p99 up, µs", lambda r: r.latency["up"]["p99"], ".0f"),
     ),
+    "mixed": (
+        ("p50 down, µs", lambda r: r.latency["down"]["p50"], ".0f"),
+        ("p99 down, µs", lambda r: r.latency["down"]["p99"], ".0f"),
+        ("p99.9 down, µs", lambda r: r.latency["down"]["p99.9"], ".0f"),
+        ("p99 up, µs", lambda r: r.latency["up"]["p99"], ".0f"),
+        ("bulk beside, GB/s", lambda r: r.beside / r.seconds / 1e9, ".2f"),
+        ("bulk, GB a CPU-second", lambda r: r.beside / r.cpu / 1e9, ".2f"),
+    ),
     "pingpong": (
         ("CPU a message, µs", lambda r: r.cost * 1e6, ".2f"),
         ("messages a CPU-second", lambda r: 1 / r.cost, ",.0f"),
@@ -128,6 +136,17 @@ def function_rows(times: dict[str, float]) -> list[list[str]]:
     ]
 
 
+def calls_table(unit: str, calls: dict[str, dict[str, float]], titles: dict[str, str]) -> str:
+    """What the programs ask of the kernel for one unit, call by call; one thing at a time."""
+    names = dict.fromkeys(name for found in calls.values() for name in found)
+    rows = [
+        [f"`{name}`", *(f"{found.get(name, 0):.2f}" for found in calls.values())] for name in names
+    ]
+    rows.append(["together", *(f"{sum(found.values()):.2f}" for found in calls.values())])
+    head = ("", *(titles[key] for key in calls))
+    return f"## System calls for one {unit}\n\n" + markdown_table(head, rows)
+
+
 def page(data: dict[str, Any], runs: Sequence[Run], claims: Sequence[Sequence[str]]) -> str:
     facts, titles = data["machine"], data["titles"]
     others = statistics.median(run.other_cpu for run in runs)
@@ -144,9 +163,14 @@ def page(data: dict[str, Any], runs: Sequence[Run], claims: Sequence[Sequence[st
         f"- Machine: {facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, "
         f"congestion control {facts['congestion_control']}, {facts['date']}\n"
         f"- Versions: {versions}; Python {facts['python']}\n"
-        f"- Used by others while it ran: {others:.0%} of a core (median); "
-        f"{disturbed} of {len(runs)} runs had more than {QUIET:.0%}, "
-        "though each was tried up to three times\n"
+        f"- {data['rounds']} runs of each program and load"
+        + (", short ones (`make bench BENCH=--quick`)\n" if data["quick"] else "\n")
+        + f"- Used by others while it ran: {others:.0%} of a core (median); "
+        f"{disturbed} of {len(runs)} runs had more than {QUIET:.0%}"
+        + ("\n" if data["quick"] else ", though each was tried up to three times\n")
+        + "".join(f"- Left out: {title}; {why}\n" for title, why in data["left_out"].items())
+        + "- mcproxy and Infrarust read the handshake and route by host name; HAProxy, nginx,\n"
+        "  socat and the relays in Python pass every connection to the one backend.\n"
         "- CPU is user and system time of the program, its children and threads included.\n"
         "- *No proxy* is the same load with the players connected to the backend; its CPU is\n"
         "  that of both ends, one send and one receive a message: the floor for a relay.\n\n"
@@ -159,6 +183,7 @@ def page(data: dict[str, Any], runs: Sequence[Run], claims: Sequence[Sequence[st
         rows = [[titles[row[0]], *row[1:]] for row in figures(work["key"], runs)]
         parts.append(f"## {work['title'][0].upper()}{work['title'][1:]}\n")
         parts.append(markdown_table(head, rows))
+    parts += [calls_table(unit, calls, titles) for unit, calls in data["calls"].items()]
     if data["functions"]:
         rows = [[name, f"{value:,.1f}"] for name, value in data["functions"].items()]
         parts.append("## Single functions, called from Python\n")

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import startup
+from benchmarks.count import WORKS, system_calls
 from benchmarks.measure import (
     QUIET,
     LoadError,
@@ -32,12 +33,18 @@ from benchmarks.measure import (
     wait_quiet,
 )
 from benchmarks.programs import (
+    ASYNCIO,
     DIRECT,
     HAPROXY,
     HAPROXY_SPLICE,
+    INFRARUST,
+    INFRARUST_SPLICE,
     MCPROXY,
     MCPROXY_TWO,
+    NGINX,
     ROOT,
+    SOCAT,
+    UVLOOP,
     NotStartedError,
     Program,
     sessions_max,
@@ -45,7 +52,10 @@ from benchmarks.programs import (
 from benchmarks.report import write_report
 
 ALONE = (DIRECT, MCPROXY, HAPROXY)
-WITH_SPLICE = (*ALONE, HAPROXY_SPLICE)
+RELAYS = (NGINX, SOCAT, INFRARUST, UVLOOP, ASYNCIO)
+
+QUICK_MINUTES = 7.0
+"""After which ``--quick`` begins no further round; what is counted comes on top of it."""
 
 
 def works(quick: bool, idle_sessions: int) -> dict[Work, tuple[Program, ...]]:
@@ -58,19 +68,25 @@ def works(quick: bool, idle_sessions: int) -> dict[Work, tuple[Program, ...]]:
             f"{players} players, 20 ticks a second, 1 kB down and 40 B up",
             "message",
             ("players", "--sessions", players, "--seconds", seconds),
-        ): ALONE,
+        ): (*ALONE, *RELAYS),
+        Work(
+            "mixed",
+            "200 players with 8 bulk streams beside them: are the players served in time?",
+            "message",
+            ("players", "--sessions", "200", "--streams", "8", "--seconds", seconds),
+        ): (*ALONE, HAPROXY_SPLICE, NGINX, INFRARUST),
         Work(
             "pingpong",
             "200 connections, 64 B ping-pong",
             "message",
             ("pingpong", "--sessions", "200", "--up", "64", "--seconds", seconds),
-        ): (DIRECT, MCPROXY, HAPROXY, MCPROXY_TWO),
+        ): (DIRECT, MCPROXY, HAPROXY, MCPROXY_TWO, *RELAYS),
         Work(
             "bulk",
             "8 bulk streams",
             "byte",
             ("bulk", "--sessions", "8", "--bytes", str((500 if quick else 2000) * 10**6)),
-        ): WITH_SPLICE,
+        ): (*ALONE, HAPROXY_SPLICE, NGINX, SOCAT, INFRARUST, INFRARUST_SPLICE),
         Work(
             "joins",
             "login connections: routed, answered by the backend, closed",
@@ -145,10 +161,18 @@ def undisturbed(
 
 
 def run_all(
-    chosen: dict[Work, tuple[Program, ...]], rounds: int, tries: int, console: Console
+    chosen: dict[Work, tuple[Program, ...]],
+    rounds: int,
+    tries: int,
+    minutes: float | None,
+    console: Console,
 ) -> list[Run]:
-    """Every program in turn, so that neighbours in time are compared; the order rotates."""
+    """Every program in turn, so that neighbours in time are compared; the order rotates.
+
+    No round begins that would probably end after so many minutes.
+    """
     runs: list[Run] = []
+    begin = time.monotonic()
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -159,9 +183,13 @@ def run_all(
     )
     with bar:
         task = bar.add_task("", total=rounds * sum(map(len, chosen.values())))
-        for work, programs in chosen.items():
-            for number in range(rounds):
-                turn = number % len(programs)
+        for number in range(rounds):
+            used = (time.monotonic() - begin) / 60
+            if minutes is not None and number and used * (number + 1) / number > minutes:
+                console.print(f"{number} of {rounds} rounds: there is no time for another")
+                break
+            for work, programs in chosen.items():
+                turn = number % max(len(programs), 1)
                 for program in programs[turn:] + programs[:turn]:
                     bar.update(task, description=f"{work.key} {program.key}")
                     together = program is MCPROXY_TWO
@@ -184,6 +212,30 @@ def function_times(quick: bool, console: Console) -> dict[str, float]:
         return {b.get_name(): b.median() * 1e9 for b in suite.get_benchmarks()}
 
 
+def counts(quick: bool, console: Console) -> dict[str, dict[str, dict[str, float]]]:
+    """System calls a unit, by load, program and name; nothing where strace is missing."""
+    if shutil.which("strace") is None:
+        return {}
+    console.print("system calls, with strace")
+    return {
+        unit: {
+            program.key: system_calls(program, work, 200 if quick else 500)
+            for program in (MCPROXY, HAPROXY)
+        }
+        for unit, work in WORKS.items()
+    }
+
+
+def left_out(
+    chosen: dict[Work, tuple[Program, ...]],
+) -> tuple[dict[Work, tuple[Program, ...]], dict[str, str]]:
+    """What can be measured here, and by title why something cannot."""
+    programs = dict.fromkeys(p for programs in chosen.values() for p in programs)
+    reasons = {p: reason for p in programs if (reason := p.missing())}
+    rest = {work: tuple(p for p in ps if p not in reasons) for work, ps in chosen.items()}
+    return rest, {p.title: reason for p, reason in reasons.items()}
+
+
 def start_times(repeat: int) -> dict[str, float]:
     return {
         "import_ms": statistics.median(startup.times(startup.import_milliseconds, repeat)),
@@ -193,12 +245,12 @@ def start_times(repeat: int) -> dict[str, float]:
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="short runs: a look, not a proof")
-    parser.add_argument("--rounds", type=int, help="runs of each program and load (5; quick: 2)")
+    parser.add_argument("--quick", action="store_true", help="short runs, within twelve minutes")
+    parser.add_argument("--rounds", type=int, help="runs of each program and load (5; quick: 3)")
     parser.add_argument("--only", nargs="+", metavar="LOAD", help="only these loads")
     parser.add_argument("--programs", nargs="+", metavar="PROGRAM", help="only these programs")
     parser.add_argument(
-        "--output", type=Path, help="directory of the page (docs; quick or --only: none is written)"
+        "--output", type=Path, help="directory of the page (docs; with --only or --programs: none)"
     )
     return parser.parse_args(argv)
 
@@ -219,20 +271,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not any(chosen.values()):
         console.print("nothing to do: no load or program has that name")
         return 1
+    chosen, missing = left_out(chosen)
+    for title, reason in missing.items():
+        console.print(f"{title} is left out: {reason}", markup=False, soft_wrap=True)
     facts = machine()
-    rounds = options.rounds or (2 if options.quick else 5)
+    rounds = options.rounds or (3 if options.quick else 5)
+    minutes = QUICK_MINUTES if options.quick else None
     try:
-        runs = run_all(chosen, rounds, 1 if options.quick else 3, console)
+        runs = run_all(chosen, rounds, 1 if options.quick else 3, minutes, console)
         whole = not (options.only or options.programs)
         starts = start_times(3 if options.quick else 10) if whole else {}
         functions = function_times(options.quick, console) if whole else {}
+        calls = counts(options.quick, console) if whole else {}
     except (LoadError, NotStartedError) as error:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return 1
-    partial = options.quick or not whole
     data = {
         "machine": facts,
         "quick": bool(options.quick),
+        "rounds": 1 + max(run.round for run in runs),
+        "left_out": missing,
+        "calls": calls,
         "programs": {p.key: p.version() for ps in chosen.values() for p in ps},
         "titles": {p.key: p.title for ps in chosen.values() for p in ps},
         "works": [dataclasses.asdict(w) for w in chosen],
@@ -240,7 +299,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "functions": functions,
         "runs": [dataclasses.asdict(r) for r in runs],
     }
-    write_report(data, runs, options.output or (None if partial else ROOT / "docs"), console)
+    write_report(data, runs, options.output or (ROOT / "docs" if whole else None), console)
     return 0
 
 

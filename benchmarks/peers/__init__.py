@@ -1,0 +1,1 @@
+"""Proxies of a few lines that others might write; the benchmark puts them beside mcproxy."""
