@@ -1,4 +1,4 @@
-"""What can be counted and does not depend on the clock: system calls and instructions.
+"""What can be counted and does not depend on the clock: system calls, allocations, instructions.
 
 ``python -m benchmarks.count`` prints the figures beside their limits (limits.toml), which
 tests/guard holds in CI.
@@ -13,16 +13,17 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.measure import Work, build_load, free_port, loaded
+from benchmarks.measure import Work, build_load, compiled, free_port, loaded
 from benchmarks.programs import HAPROXY, MCPROXY, ROOT, Place, Program
 
 LIMITS: dict[str, dict[str, float]] = tomllib.loads(
     (ROOT / "benchmarks" / "limits.toml").read_text()
 )
+ALLOCATIONS = (ROOT / "benchmarks" / "allocations.c",)
 CALL = re.compile(rb"^\d+ +([a-z_0-9]+)\(", re.MULTILINE)
 
 TICKING = 10_000
@@ -57,7 +58,7 @@ def system_calls(program: Program, work: Work, count: int = 500) -> dict[str, fl
             loaded(counted(work, count), where, where.port, None) as load,
         ):
             load.answer()
-            begin = settled_size(log)
+            begin = settled(lambda: log.stat().st_size, TICKING)
             load.go()
             units = load.answer()["units"]
             with log.open("rb") as lines:
@@ -66,13 +67,34 @@ def system_calls(program: Program, work: Work, count: int = 500) -> dict[str, fl
     return {name: n / units for name, n in calls.most_common() if n / units >= 0.005}
 
 
-def settled_size(log: Path) -> int:
-    """The size of the log once the program has started and does no more than tick."""
-    deadline, size, before = time.monotonic() + 30, log.stat().st_size, 0
-    while size - before > TICKING and time.monotonic() < deadline:
+def allocations(program: Program, work: Work, count: int = 2000) -> float:
+    """Calls of malloc of the whole program for each unit, Python's objects included."""
+    counter = compiled(ROOT / "build" / "benchmarks" / "allocations.so", ALLOCATIONS, "-shared")
+    with place() as where:
+        file = where.directory / "allocations"
+
+        def read() -> int:
+            return int.from_bytes(file.read_bytes(), sys.byteorder)
+
+        under = ("env", f"LD_PRELOAD={counter}", f"MALLOC_COUNT={file}", "PYTHONMALLOC=malloc")
+        with (
+            program.running(where, under),
+            loaded(counted(work, count), where, where.port, None) as load,
+        ):
+            load.answer()
+            before = settled(read, 100)
+            load.go()
+            units = load.answer()["units"]
+            return (read() - before) / float(units)
+
+
+def settled(read: Callable[[], int], ticking: int) -> int:
+    """What is read once the program has started and adds no more than that in a second."""
+    deadline, now, before = time.monotonic() + 30, read(), -ticking - 1
+    while now - before > ticking and time.monotonic() < deadline:
         time.sleep(1)  # a program that waits for a core is quiet too, but not for so long
-        before, size = size, log.stat().st_size
-    return size
+        before, now = now, read()
+    return now
 
 
 def instructions(function: str, count: int = 2000) -> float:
@@ -99,6 +121,10 @@ def main() -> None:
             limit = LIMITS["system_calls"][key] if program is MCPROXY else None
             print(f"{program.key}: {sum(calls.values()):.2f} calls per {work.unit}, limit {limit}")
             print("   ", ", ".join(f"{name} {n:.2f}" for name, n in calls.items()))
+    for key, limit in LIMITS["allocations"].items():
+        for program in (MCPROXY, HAPROXY):
+            made = allocations(program, WORKS[key])
+            print(f"{program.key}: {made:.3f} allocations per {WORKS[key].unit}, limit {limit}")
     for function, limit in LIMITS["instructions"].items():
         print(f"{function}: {instructions(function):.0f} instructions, limit {limit}")
 

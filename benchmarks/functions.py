@@ -1,4 +1,4 @@
-"""Time single functions with pyperf, beside mcproto where it has the same function.
+"""Time single functions with pyperf, beside mcproto and quarry where they have the same function.
 
 ``python benchmarks/functions.py -o FILE.json`` (``make bench`` does); ``--fast`` for a look.
 A batch is timed and divided, so that the figure is that of one frame, handshake or lookup.
@@ -15,6 +15,7 @@ import pyperf
 from mcproto.buffer import Buffer
 from mcproto.packets.handshaking.handshake import Handshake
 from mcproto.packets.login.login import LoginStart
+from quarry.types.buffer import Buffer1_19_1
 
 from mcproxy._speedups.match.prefixes import PrefixSet
 from mcproxy._speedups.plane.routes import RouteTable
@@ -26,6 +27,7 @@ HOST = "play.survival.example.com"
 NAME = "Notch"
 UUID = bytes(range(16))
 FRAMES = 4096
+QUARRY_FRAMES = 256
 SMALL_FRAME = b"\x0b\x1a" + bytes(10)  # length, packet id, body: a movement packet's size
 
 
@@ -46,6 +48,29 @@ def first_packets_mcproto() -> object:
         Handshake.deserialize(Buffer(HANDSHAKE[1:])),
         LoginStart.deserialize(Buffer(LOGIN_START[1:])),
     )
+
+
+def first_packets_quarry() -> object:
+    handshake, login = Buffer1_19_1(HANDSHAKE[1:]), Buffer1_19_1(LOGIN_START[1:])
+    return (
+        handshake.unpack_varint(),
+        handshake.unpack_string(),
+        handshake.unpack("H"),
+        handshake.unpack_varint(),
+        login.unpack_string(),
+        login.unpack_uuid(),
+    )
+
+
+def frames_quarry() -> Callable[[], object]:
+    stream = SMALL_FRAME * QUARRY_FRAMES
+
+    def split() -> None:
+        buffer = Buffer1_19_1(stream)
+        for _ in range(QUARRY_FRAMES):
+            buffer.unpack_packet(Buffer1_19_1)
+
+    return split
 
 
 def frames_without_objects() -> Callable[[], object]:
@@ -85,8 +110,10 @@ def main() -> None:
     runner.metadata["description"] = "single functions of mcproxy"
     runner.bench_func("frame, no object", frames_without_objects(), inner_loops=FRAMES)
     runner.bench_func("frame, as an object", frames_as_objects(), inner_loops=FRAMES)
+    runner.bench_func("frame, as an object, quarry", frames_quarry(), inner_loops=QUARRY_FRAMES)
     runner.bench_func("handshake and login start", first_packets)
     runner.bench_func("handshake and login start, mcproto", first_packets_mcproto)
+    runner.bench_func("handshake and login start, quarry", first_packets_quarry)
     runner.bench_func("route, exact name", route_lookup(b"server500.example.com"))
     runner.bench_func("route, wildcard", route_lookup(b"lobby.zone50.example.com"))
     runner.bench_func("route, default", route_lookup(b"nothing.example.org"))

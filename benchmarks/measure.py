@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,13 +78,18 @@ class Run:
 
 def build_load() -> Path:
     """The load generator, compiled if its sources changed."""
-    sources = sorted(SOURCES.glob("*.c"))
-    newest = max(path.stat().st_mtime for path in [*sources, SOURCES / "load.h"])
-    if not BINARY.exists() or BINARY.stat().st_mtime < newest:
-        BINARY.parent.mkdir(parents=True, exist_ok=True)
-        command = [os.environ.get("CC", "cc"), *FLAGS, "-o", str(BINARY), *map(str, sources)]
+    return compiled(BINARY, [*sorted(SOURCES.glob("*.c")), SOURCES / "load.h"])
+
+
+def compiled(output: Path, sources: Sequence[Path], *flags: str) -> Path:
+    """The output, compiled if one of its sources changed."""
+    newest = max(path.stat().st_mtime for path in sources)
+    if not output.exists() or output.stat().st_mtime < newest:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        units = [str(path) for path in sources if path.suffix == ".c"]
+        command = [os.environ.get("CC", "cc"), *FLAGS, *flags, "-fPIC", "-o", str(output), *units]
         subprocess.run(command, check=True)
-    return BINARY
+    return output
 
 
 def free_port() -> int:

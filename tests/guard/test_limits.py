@@ -1,11 +1,12 @@
 """What the proxy uses for one unit of work stays below benchmarks/limits.toml.
 
-Counted, not timed: system calls under strace, instructions under callgrind.
+Counted, not timed: system calls under strace, instructions under callgrind, calls of
+malloc through a library that is loaded before it.
 """
 
 import pytest
 
-from benchmarks.count import LIMITS, WORKS, instructions, system_calls
+from benchmarks.count import LIMITS, WORKS, allocations, instructions, system_calls
 from benchmarks.programs import MCPROXY
 
 
@@ -13,6 +14,11 @@ from benchmarks.programs import MCPROXY
 def test_system_calls_stay_below_their_limit(work):  # S-03
     calls = system_calls(MCPROXY, WORKS[work])
     assert sum(calls.values()) <= LIMITS["system_calls"][work], calls
+
+
+@pytest.mark.parametrize("work", LIMITS["allocations"])
+def test_allocations_stay_below_their_limit(work):  # S-03
+    assert allocations(MCPROXY, WORKS[work]) <= LIMITS["allocations"][work]
 
 
 @pytest.mark.parametrize("function", LIMITS["instructions"])
