@@ -184,6 +184,13 @@ def page(data: dict[str, Any], runs: Sequence[Run], claims: Sequence[Sequence[st
         parts.append(f"## {work['title'][0].upper()}{work['title'][1:]}\n")
         parts.append(markdown_table(head, rows))
     parts += [calls_table(unit, calls, titles) for unit, calls in data["calls"].items()]
+    if data["allocations"]:
+        rows = [[unit, f"{made:.3f}"] for unit, made in data["allocations"].items()]
+        parts.append(
+            "## Calls of malloc\n\nOf the whole program, Python's objects included, for each unit; "
+            "what there is are\nticks of the loop in the meantime.\n"
+        )
+        parts.append(markdown_table(("", "mcproxy"), rows))
     if data["functions"]:
         rows = [[name, f"{value:,.1f}"] for name, value in data["functions"].items()]
         parts.append("## Single functions, called from Python\n")

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import startup
-from benchmarks.count import WORKS, system_calls
+from benchmarks.count import WORKS, allocations, system_calls
 from benchmarks.measure import (
     QUIET,
     LoadError,
@@ -226,6 +226,13 @@ def counts(quick: bool, console: Console) -> dict[str, dict[str, dict[str, float
     }
 
 
+def allocated(quick: bool, console: Console) -> dict[str, float]:
+    """Calls of malloc of mcproxy a unit, by load."""
+    console.print("allocations")
+    count = 500 if quick else 2000
+    return {unit: allocations(MCPROXY, work, count) for unit, work in WORKS.items()}
+
+
 def left_out(
     chosen: dict[Work, tuple[Program, ...]],
 ) -> tuple[dict[Work, tuple[Program, ...]], dict[str, str]]:
@@ -283,6 +290,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         starts = start_times(3 if options.quick else 10) if whole else {}
         functions = function_times(options.quick, console) if whole else {}
         calls = counts(options.quick, console) if whole else {}
+        made = allocated(options.quick, console) if whole else {}
     except (LoadError, NotStartedError) as error:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return 1
@@ -292,6 +300,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "rounds": 1 + max(run.round for run in runs),
         "left_out": missing,
         "calls": calls,
+        "allocations": made,
         "programs": {p.key: p.version() for ps in chosen.values() for p in ps},
         "titles": {p.key: p.title for ps in chosen.values() for p in ps},
         "works": [dataclasses.asdict(w) for w in chosen],
