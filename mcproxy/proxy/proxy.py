@@ -43,7 +43,8 @@ from mcproxy.proxy.events import (
 )
 from mcproxy.proxy.health import Check, HealthChecks
 from mcproxy.proxy.hooks import LoginHook, RouteHook, Session, StatusHook
-from mcproxy.proxy.model import Action, Balance, Filters, Mode, Motd, Server, Settings
+from mcproxy.proxy.limits import check_limits, protection
+from mcproxy.proxy.model import Balance, Filters, Mode, Motd, Server, Settings
 from mcproxy.proxy.query import query_status
 from mcproxy.proxy.resolve import Resolver
 from mcproxy.proxy.router import Router, parse_listen
@@ -60,7 +61,6 @@ UNKNOWN_ID = 0
 HOOK_ROUTE, HOOK_STATUS, HOOK_LOGIN = 1, 2, 4
 BALANCES = {Balance.FIRST_AVAILABLE: 0, Balance.ROUND_ROBIN: 1, Balance.LEAST_CONN: 2}
 PROXY_VERSIONS = {False: 0, "v1": 1, "v2": 2}
-ACTIONS = {Action.CLOSE: 0, Action.DROP: 1, Action.TARPIT: 2, Action.MESSAGE: 3}
 MODES = {Mode.PASSTHROUGH: 0, Mode.ZERO_COPY: 1, Mode.SERVER_ONLY: 2}
 RESOLVE_SOONEST = 1.0
 """Seconds between two looks at a name, however short its TTL."""
@@ -70,9 +70,6 @@ RESOLVE_PATIENCE = 1.0
 """Seconds for which a start, a reload and other names wait for a name server."""
 BINDS_MOST = 64
 """Listeners of one worker."""
-COUNT_MOST = 1_000_000
-"""Of what is counted per second or address."""
-BYTES_MOST = 1 << 40
 TIMEOUT_MOST = 366 * 86400.0
 OWN_SERVERS_MOST = 1024
 """Servers of a route hook's own making that are remembered."""
@@ -353,35 +350,9 @@ class Proxy:
         )
 
     def _protection(self, settings: Settings) -> Protection:
-        limits, flood = settings.limits, settings.flood
-        shown = self._cache.unknown(Motd(text=limits.message), KNOWN[-1])
-        return Protection(
-            connections=(limits.connections.rate, limits.connections.burst),
-            status=(limits.status.rate, limits.status.burst),
-            logins=(limits.logins.rate, limits.logins.burst),
-            open=limits.open.most,
-            prefixes=(limits.prefix_v4, limits.prefix_v6),
-            actions=(
-                ACTIONS[limits.connections.action],
-                ACTIONS[limits.status.action],
-                ACTIONS[limits.logins.action],
-                ACTIONS[limits.open.action],
-            ),
-            exempt=_prefix_set(limits.exempt),
-            texts=(
-                _login_disconnect(limits.message),
-                shown.frame,
-                shown.legacy,
-                shown.legacy_beta,
-            ),
-            serverbound=limits.session.serverbound,
-            clientbound=limits.session.clientbound,
-            packets=limits.session.packets,
-            pace_close=limits.session.action == "close",
-            flood_begin=flood.begin,
-            flood_end=min(flood.end, flood.begin),
-            flood_calm=flood.calm,
-            flood_handshake=flood.handshake,
+        text = settings.limits.message
+        return protection(
+            settings, self._cache.unknown(Motd(text=text), KNOWN[-1]), _login_disconnect(text)
         )
 
     @property
@@ -723,7 +694,7 @@ def _check(settings: Settings, cache: StatusCache) -> None:
         if not 0 <= seconds <= TIMEOUT_MOST:
             raise ConfigurationError(f"timeouts.{name}: {seconds} is not within 0 and a year")
     check_servers(settings.servers)
-    _check_limits(settings)
+    check_limits(settings)
     texts = [
         ("unknown_message", settings.unknown_message),
         ("limits.message", settings.limits.message),
@@ -745,39 +716,6 @@ def _check(settings: Settings, cache: StatusCache) -> None:
             cache.unknown(motd, KNOWN[-1])
         except ProtocolError as error:
             raise ConfigurationError(f"{where}: {error}") from error
-
-
-def _check_limits(settings: Settings) -> None:
-    limits, flood = settings.limits, settings.flood
-    bounds: list[tuple[str, float, float, float]] = [
-        ("limits.prefix_v4", limits.prefix_v4, 0, 32),
-        ("limits.prefix_v6", limits.prefix_v6, 0, 64),
-        ("limits.open.most", limits.open.most, 0, COUNT_MOST),
-        ("flood.begin", flood.begin, 0, COUNT_MOST),
-        ("flood.end", flood.end, 0, COUNT_MOST),
-        ("flood.calm", flood.calm, 0, TIMEOUT_MOST),
-        ("flood.handshake", flood.handshake, 0, TIMEOUT_MOST),
-    ]
-    bounds += [
-        (f"limits.session.{name}", getattr(limits.session, name), 0, BYTES_MOST)
-        for name in ("serverbound", "clientbound", "packets")
-    ]
-    bounds += [
-        (f"buffers.{name}", getattr(settings.buffers, name), 0, BYTES_MOST)
-        for name in ("session", "total")
-    ]
-    for name in ("connections", "status", "logins"):
-        limit = getattr(limits, name)
-        bounds.append((f"limits.{name}.rate", limit.rate, 0, COUNT_MOST))
-        bounds.append((f"limits.{name}.burst", limit.burst, 1, COUNT_MOST))
-    for where, value, least, most in bounds:
-        if not least <= value <= most:
-            raise ConfigurationError(f"{where}: {value} is not within {least} and {most}")
-    blind = [server.name for server in settings.servers if server.mode == Mode.ZERO_COPY]
-    if limits.session.packets and blind:
-        raise ConfigurationError(
-            f"limits.session.packets: mode zero_copy of server {blind[0]!r} sees no packets"
-        )
 
 
 def _binds(settings: Settings) -> tuple[Address, ...]:

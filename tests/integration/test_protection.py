@@ -344,6 +344,7 @@ async def test_in_a_flood_the_first_packets_have_less_time(net: Net) -> None:
         ("limits.prefix_v6", {"limits": Limits(prefix_v6=65)}),
         ("limits.status.burst", {"limits": Limits(status=Limit(1, 0))}),
         ("limits.logins.rate", {"limits": Limits(logins=Limit(-1, 1))}),
+        ("limits.exempt", {"limits": Limits(exempt=("nowhere",))}),
         ("flood.begin", {"flood": Flood(begin=-1)}),
         ("limits.message", {"limits": Limits(message="x" * 300000)}),
     ],

@@ -663,6 +663,7 @@ cdef int set_rate(limit_rates* rates, int kind, given) except -1:
     cdef double rate = given[0]
     cdef int64_t burst = given[1]
     if rate > 0:
+        rate = max(rate, 1e-6)          # so that no sum of intervals is too large
         rates.interval_us[kind] = max(<int64_t>1, <int64_t>(1e6 / rate))
         rates.burst_us[kind] = burst * rates.interval_us[kind]
     return 0

@@ -29,7 +29,7 @@ cdef int64_t pace_room(session* s, side* source) noexcept nogil:
     if rate == 0 or p.pace_close:
         return PIPE_BYTES
     debt = max(<int64_t>0, source.read_us - now_us)
-    room = (SECOND_US - debt) * rate // SECOND_US
+    room = (SECOND_US - debt) * rate // SECOND_US if debt < SECOND_US else 0
     least = 1 + rate // PACE_PARTS          # less is not worth waking up for
     if room < least:
         wait_until(s, source, now_us + debt - SECOND_US + least * SECOND_US // rate)

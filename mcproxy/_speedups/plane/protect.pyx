@@ -126,9 +126,11 @@ cdef void tell_limit(session* s) noexcept nogil:
 cdef void tarpit(session* s, int reason) noexcept nogil:
     cdef worker* w = s.owner
     s.limited = reason
-    if s.client.hung_up or mcp_add(&w.common.tarpit, 1) > TARPIT_MOST:
-        if not s.client.hung_up:
-            mcp_add(&w.common.tarpit, -1)
+    if s.client.hung_up:
+        session_end(s, reason)
+        return
+    if mcp_add(&w.common.tarpit, 1) > TARPIT_MOST:
+        mcp_add(&w.common.tarpit, -1)
         session_end(s, reason)
         return
     move(s, STATE_TARPIT)

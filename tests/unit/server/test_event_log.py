@@ -15,6 +15,8 @@ import structlog
 from mcproxy.proxy import (
     AcceptPaused,
     BackendFailed,
+    FloodBegan,
+    FloodEnded,
     NameFailed,
     ProxyEvent,
     Reason,
@@ -147,6 +149,17 @@ def test_running_out_of_descriptors_is_told_once(proxy: FakeProxy, lines: Lines)
         proxy.tell(AcceptPaused("Too many open files"))
     (line,) = lines()
     assert (line["level"], line["error"]) == ("warning", "Too many open files")
+
+
+def test_a_flood_is_a_line_when_it_begins_and_one_when_it_ends(
+    proxy: FakeProxy, lines: Lines
+) -> None:
+    begin(proxy)
+    proxy.tell(FloodBegan(1001))
+    proxy.tell(FloodEnded(12.34))
+    began, ended = lines()
+    assert (began["level"], began["connections"]) == ("warning", 1001)
+    assert (ended["level"], ended["seconds"]) == ("warning", 12.3)
 
 
 def test_what_happened_before_the_log_began_is_told(proxy: FakeProxy, lines: Lines) -> None:
