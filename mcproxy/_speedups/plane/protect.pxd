@@ -16,5 +16,5 @@ cdef bint over_limit(session* s, int kind) noexcept nogil
 cdef void refuse_session(session* s, int reason) noexcept nogil
 # Holds a session without an answer, or ends it where too many are held.
 cdef void tarpit(session* s, int reason) noexcept nogil
-# Ends a second of counting, and a flood that is over; to be called in every turn while there is one.
+# Ends a second of counting, and a flood that is over; for every turn while there is one.
 cdef void flood_tick(worker* w) noexcept nogil
