@@ -52,6 +52,7 @@ from benchmarks.programs import (
 from benchmarks.report import write_report
 
 ALONE = (DIRECT, MCPROXY, HAPROXY)
+OURS = (DIRECT, MCPROXY, MCPROXY_TWO)
 RELAYS = (NGINX, SOCAT, INFRARUST, UVLOOP, ASYNCIO)
 
 QUICK_MINUTES = 7.0
@@ -166,12 +167,15 @@ def run_all(
     tries: int,
     minutes: float | None,
     console: Console,
+    missing: dict[str, str],
 ) -> list[Run]:
     """Every program in turn, so that neighbours in time are compared; the order rotates.
 
-    No round begins that would probably end after so many minutes.
+    No round begins that would probably end after so many minutes. A peer that does not start or
+    does not bear a load is left out of it from then on, and ``missing`` says why.
     """
     runs: list[Run] = []
+    failed: set[tuple[Work, Program]] = set()
     begin = time.monotonic()
     bar = Progress(
         TextColumn("{task.description}"),
@@ -193,9 +197,20 @@ def run_all(
                 for program in programs[turn:] + programs[:turn]:
                     bar.update(task, description=f"{work.key} {program.key}")
                     together = program is MCPROXY_TWO
-                    run = undisturbed(work, program, number, None if together else cores(), tries)
-                    runs.append(run)
                     bar.advance(task)
+                    if (work, program) in failed:
+                        continue
+                    cpus = None if together else cores()
+                    try:
+                        run = undisturbed(work, program, number, cpus, tries)
+                    except (LoadError, NotStartedError) as error:
+                        if program in OURS:
+                            raise
+                        failed.add((work, program))
+                        why = str(error) if isinstance(error, LoadError) else "it did not start"
+                        missing[f"{program.title} under the load {work.key}"] = why
+                        continue
+                    runs.append(run)
                     console.print(describe(run, work), highlight=False, soft_wrap=True)
     return runs
 
@@ -285,7 +300,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rounds = options.rounds or (3 if options.quick else 5)
     minutes = QUICK_MINUTES if options.quick else None
     try:
-        runs = run_all(chosen, rounds, 1 if options.quick else 3, minutes, console)
+        runs = run_all(chosen, rounds, 1 if options.quick else 3, minutes, console, missing)
         whole = not (options.only or options.programs)
         starts = start_times(3 if options.quick else 10) if whole else {}
         functions = function_times(options.quick, console) if whole else {}
