@@ -241,11 +241,10 @@ def counts(quick: bool, console: Console) -> dict[str, dict[str, dict[str, float
     }
 
 
-def allocated(quick: bool, console: Console) -> dict[str, float]:
+def allocated(console: Console) -> dict[str, float]:
     """Calls of malloc of mcproxy a unit, by load."""
     console.print("allocations")
-    count = 500 if quick else 2000
-    return {unit: allocations(MCPROXY, work, count) for unit, work in WORKS.items()}
+    return {unit: allocations(MCPROXY, work) for unit, work in WORKS.items()}
 
 
 def left_out(
@@ -305,7 +304,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         starts = start_times(3 if options.quick else 10) if whole else {}
         functions = function_times(options.quick, console) if whole else {}
         calls = counts(options.quick, console) if whole else {}
-        made = allocated(options.quick, console) if whole else {}
+        made = allocated(console) if whole else {}
     except (LoadError, NotStartedError) as error:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return 1
