@@ -187,8 +187,9 @@ def page(data: dict[str, Any], runs: Sequence[Run], claims: Sequence[Sequence[st
     if data["allocations"]:
         rows = [[unit, f"{made:.3f}"] for unit, made in data["allocations"].items()]
         parts.append(
-            "## Calls of malloc\n\nOf the whole program, Python's objects included, for each of 2,000 units; "
-            "what there is\nare ticks of the loop in the meantime, and what is needed once.\n"
+            "## Calls of malloc\n\nOf the whole program, Python's objects included, for each of "
+            "2,000 units; what there\nis are ticks of the loop in the meantime, and what is "
+            "needed once.\n"
         )
         parts.append(markdown_table(("", "mcproxy"), rows))
     if data["functions"]:
