@@ -57,6 +57,8 @@ def listens(process: subprocess.Popen[bytes], port: int) -> None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=DEADLINE).close()
             return
+        except ConnectionResetError:
+            return  # rejected, so somebody listens
         except ConnectionRefusedError:
             time.sleep(0.01)
     pytest.fail("haproxy does not listen")
