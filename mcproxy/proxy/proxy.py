@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import ipaddress
 import itertools
 import logging
 import os
@@ -17,39 +16,37 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from mcproxy._speedups.match.prefixes import PrefixSet
-from mcproxy._speedups.plane.reasons import REFUSALS, Reason
+from mcproxy._speedups.plane.reasons import REFUSALS
 from mcproxy._speedups.wire.frames import join_frame
-from mcproxy.errors import ConfigurationError, McproxyError, ProtocolError
-from mcproxy.minecraft.handshake import clean_host
+from mcproxy.errors import ConfigurationError, McproxyError
 from mcproxy.minecraft.legacy import LegacyKind, encode_kick, reply_from_status
-from mcproxy.minecraft.login import disconnect
-from mcproxy.minecraft.packets import State
 from mcproxy.minecraft.status import encode_response
 from mcproxy.minecraft.versions import KNOWN
+from mcproxy.proxy.accounting import event_told, host_of
 from mcproxy.proxy.address import parse_address
 from mcproxy.proxy.dataplane import DataPlane, Protection, Snapshot, load_engine
 from mcproxy.proxy.events import (
-    AcceptPaused,
-    AcceptResumed,
     Address,
-    BackendFailed,
-    FloodBegan,
-    FloodEnded,
     NameFailed,
     ProxyEvent,
-    Refused,
-    SessionClosed,
-    SessionOpened,
 )
 from mcproxy.proxy.health import Check, HealthChecks
 from mcproxy.proxy.hooks import LoginHook, RouteHook, Session, StatusHook
-from mcproxy.proxy.limits import check_limits, protection
+from mcproxy.proxy.limits import protection
 from mcproxy.proxy.model import Balance, Filters, Mode, Motd, Server, Settings
 from mcproxy.proxy.query import query_status
 from mcproxy.proxy.resolve import Resolver
-from mcproxy.proxy.router import Router, parse_listen
+from mcproxy.proxy.router import Router
 from mcproxy.proxy.status_cache import LEGACY_PROTOCOL, StatusAnswer, StatusCache
-from mcproxy.proxy.targets import AddressState, Targets, check_servers
+from mcproxy.proxy.targets import AddressState, Targets
+from mcproxy.proxy.texts import (
+    HOOK_FAILED_TEXT,
+    LEGACY_TEXT,
+    UNAVAILABLE_TEXT,
+    UNKNOWN_TEXT,
+    login_disconnect,
+)
+from mcproxy.proxy.validation import binds_of, check_settings
 
 if TYPE_CHECKING:
     from mcproxy._speedups.plane.engine import Event, ServerRecord
@@ -68,16 +65,8 @@ RESOLVE_AGAIN = 5.0
 """Seconds after which a name that led nowhere is looked up again."""
 RESOLVE_PATIENCE = 1.0
 """Seconds for which a start, a reload and other names wait for a name server."""
-BINDS_MOST = 64
-"""Listeners of one worker."""
-TIMEOUT_MOST = 366 * 86400.0
 OWN_SERVERS_MOST = 1024
 """Servers of a route hook's own making that are remembered."""
-
-UNAVAILABLE_TEXT = "§cThis server is not available right now.\n§7Please try again in a few minutes."
-UNKNOWN_TEXT = "§cThere is no server at this address.\n§7Please check what you typed."
-HOOK_FAILED_TEXT = "§cThe proxy could not decide where to send you.\n§7Please try again."
-LEGACY_TEXT = "This server needs Minecraft 1.7 or newer."
 
 _log = logging.getLogger("mcproxy.proxy")
 
@@ -106,7 +95,7 @@ class Proxy:
         """Check the settings; nothing runs yet."""
         self._settings = settings
         self._router = Router(settings.servers, settings.default)
-        self._binds = _binds(settings)
+        self._binds = binds_of(settings)
         self._inherited = list(inherited)
         self._filters = _prefixes(settings.filters)
         self._trusted = _prefix_set(settings.proxy_trusted)
@@ -115,7 +104,7 @@ class Proxy:
         self._login_hook = on_login
         self._resolver = resolver or Resolver()
         self._cache = StatusCache(settings.status, self._query)
-        _check(settings, self._cache)
+        check_settings(settings, self._cache)
         self._targets = Targets()
         self._health = HealthChecks(self._tell)
         # A number is never given to another server: a session may still carry it.
@@ -200,8 +189,8 @@ class Proxy:
 
         The number of workers is the one thing that needs another process.
         """
-        router, binds = Router(settings.servers, settings.default), _binds(settings)
-        _check(settings, self._cache)
+        router, binds = Router(settings.servers, settings.default), binds_of(settings)
+        check_settings(settings, self._cache)
         # Long lists take a while to read, and logins need this loop meanwhile.
         filters = await asyncio.to_thread(_prefixes, settings.filters)
         trusted = await asyncio.to_thread(_prefix_set, settings.proxy_trusted)
@@ -323,7 +312,7 @@ class Proxy:
             UNKNOWN_ID,
             MODES[Mode.PASSTHROUGH],
             (),
-            unavailable=_login_disconnect(settings.unknown_message or UNKNOWN_TEXT),
+            unavailable=login_disconnect(settings.unknown_message or UNKNOWN_TEXT),
             unknown=True,
         )
         admit, refuse = self._filters
@@ -352,7 +341,7 @@ class Proxy:
     def _protection(self, settings: Settings) -> Protection:
         text = settings.limits.message
         return protection(
-            settings, self._cache.unknown(Motd(text=text), KNOWN[-1]), _login_disconnect(text)
+            settings, self._cache.unknown(Motd(text=text), KNOWN[-1]), login_disconnect(text)
         )
 
     @property
@@ -374,7 +363,7 @@ class Proxy:
             self._targets.of(server),
             admit,
             refuse,
-            _login_disconnect(server.disconnect_message or UNAVAILABLE_TEXT),
+            login_disconnect(server.disconnect_message or UNAVAILABLE_TEXT),
             balance=BALANCES[server.balance],
             slow_start=server.slow_start,
             warm=-(-server.pool.warm // self._worker_count),
@@ -493,52 +482,10 @@ class Proxy:
         elif event.kind in (engine.CONSULT_ROUTE, engine.CONSULT_STATUS, engine.CONSULT_LOGIN):
             self._spawn(self._consult(event))
         elif self._subscribers:
-            self._account(event)
-
-    def _account(self, event: Event) -> None:
-        engine = load_engine()
-        client = (event.address, event.port)
-        server = self._by_id.get(event.server)
-        name = server.name if server else None
-        if event.kind == engine.OPENED:
-            self._tell(
-                SessionOpened(
-                    event.session,
-                    client,
-                    (event.local, event.local_port),
-                    name or "",
-                    _host_of(event)[0],
-                    event.protocol,
-                    event.intent == 3,
-                    event.name.decode(errors="replace") or None,
-                    UUID(bytes=event.uuid) if event.uuid else None,
-                )
-            )
-        elif event.kind == engine.CLOSED:
-            self._tell(
-                SessionClosed(
-                    event.session,
-                    client,
-                    name,
-                    Reason(event.reason),
-                    event.serverbound,
-                    event.clientbound,
-                    event.duration_ms / 1000,
-                )
-            )
-        elif event.kind == engine.REFUSED:
-            host = _host_of(event)[0] if event.host else None
-            self._tell(Refused(client, name, Reason(event.reason), host))
-        elif event.kind == engine.DIAL_FAILED:
-            self._tell(BackendFailed(name, client, os.strerror(event.detail)))
-        elif event.kind == engine.PAUSED:
-            self._tell(AcceptPaused(os.strerror(event.detail)))
-        elif event.kind == engine.RESUMED:
-            self._tell(AcceptResumed())
-        elif event.kind == engine.FLOOD_BEGAN:
-            self._tell(FloodBegan(event.detail))
-        elif event.kind == engine.FLOOD_ENDED:
-            self._tell(FloodEnded(event.detail / 1000))
+            server = self._by_id.get(event.server)
+            told = event_told(event, server.name if server else None)
+            if told is not None:
+                self._tell(told)
 
     def _tell(self, event: ProxyEvent) -> None:
         for callback, _ in list(self._subscribers):
@@ -562,7 +509,7 @@ class Proxy:
             if self._plane is None or self._plane.plane.closed:
                 return  # the session has ended with the proxy
             _log.exception("a hook raised; the session is refused")
-            text = _login_disconnect(HOOK_FAILED_TEXT) if event.intent in (2, 3) else None
+            text = login_disconnect(HOOK_FAILED_TEXT) if event.intent in (2, 3) else None
             self._plane.plane.refuse(event, text)
 
     async def _decide_route(self, event: Event, session: Session) -> None:
@@ -624,10 +571,10 @@ class Proxy:
         if text is None:
             self._running().plane.admit(event)
         else:
-            self._running().plane.refuse(event, _login_disconnect(text))
+            self._running().plane.refuse(event, login_disconnect(text))
 
     def _session_of(self, event: Event) -> Session:
-        host, raw_host = _host_of(event)
+        host, raw_host = host_of(event)
         return Session(
             id=event.session,
             client=(event.address, event.port),
@@ -666,17 +613,6 @@ async def _result(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def _host_of(event: Event) -> tuple[str, str]:
-    """The cleaned host, and the host as it was sent."""
-    raw = event.host.decode("utf-16-be" if event.legacy else "utf-8", errors="replace")
-    return clean_host(raw), raw
-
-
-def _login_disconnect(text: str | dict[str, Any]) -> bytes:
-    # In the login state the packet has been the same in every version.
-    return join_frame(disconnect(KNOWN[-1], State.LOGIN, text))
-
-
 @functools.lru_cache(maxsize=256)
 def _prefixes(filters: Filters) -> tuple[PrefixSet | None, PrefixSet | None]:
     """(who is admitted, who is refused); None: no such list."""
@@ -685,72 +621,6 @@ def _prefixes(filters: Filters) -> tuple[PrefixSet | None, PrefixSet | None]:
 
 def _prefix_set(networks: tuple[str, ...]) -> PrefixSet | None:
     return PrefixSet(networks) if networks else None
-
-
-def _check(settings: Settings, cache: StatusCache) -> None:
-    """Raises `ConfigurationError` for what would fail only when it is used."""
-    for name in ("connect", "handshake", "idle", "dead_peer", "drain"):
-        seconds = getattr(settings.timeouts, name)
-        if not 0 <= seconds <= TIMEOUT_MOST:
-            raise ConfigurationError(f"timeouts.{name}: {seconds} is not within 0 and a year")
-    check_servers(settings.servers)
-    check_limits(settings)
-    texts = [
-        ("unknown_message", settings.unknown_message),
-        ("limits.message", settings.limits.message),
-    ]
-    texts += [(f"{s.name}: disconnect_message", s.disconnect_message) for s in settings.servers]
-    for where, text in texts:
-        try:
-            _login_disconnect(text or "")
-        except ProtocolError as error:
-            raise ConfigurationError(f"{where}: {error}") from error
-    motds = [("motd_unknown", settings.motd_unknown)]
-    for server in settings.servers:
-        motds += [
-            (f"{server.name}: motd_{state}", getattr(server, f"motd_{state}"))
-            for state in ("online", "offline", "starting")
-        ]
-    for where, motd in motds:
-        try:
-            cache.unknown(motd, KNOWN[-1])
-        except ProtocolError as error:
-            raise ConfigurationError(f"{where}: {error}") from error
-
-
-def _binds(settings: Settings) -> tuple[Address, ...]:
-    """Where to listen: `bind`, and the servers' own addresses that it does not cover."""
-    binds = [_bind_address(text) for text in settings.bind]
-    for server in settings.servers:
-        for text in server.listen:
-            host, port = parse_listen(text)
-            if port is None:
-                continue
-            everywhere = "::" if ":" in host else "0.0.0.0"
-            if (host, port) not in binds and (everywhere, port) not in binds:
-                binds.append((host, port))
-    if not binds:
-        raise ConfigurationError("bind is empty: there is nothing to listen on")
-    if len(binds) > BINDS_MOST:
-        raise ConfigurationError(f"bind: {len(binds)} addresses are more than {BINDS_MOST}")
-    return tuple(binds)
-
-
-def _bind_address(text: str) -> Address:
-    """Unlike a backend's address: no name but localhost, and port 0 is any free port."""
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]"):
-        host, port = text, "25565"
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-        if port.isascii() and port.isdigit() and int(port) < 65536:
-            return str(address), int(port)
-    except ValueError:
-        pass
-    raise ConfigurationError(
-        f"bind: {text!r} is not an IP address and port; write 0.0.0.0:25565 or [::]:25565"
-    )
 
 
 def _asked_host(server: Server) -> tuple[str, int]:

@@ -72,7 +72,7 @@ cdef int connect_begin(session* s, int index) noexcept nogil:
 
 cdef void connect_done(session* s) noexcept nogil:
     s.backend.writable = True
-    balance_good(s.engaged, s.owner.now_ms)
+    balance_good(s.server.endpoints[s.attempt].known, s.owner.now_ms)
 
 
 cdef void connect_failed(session* s, int error) noexcept nogil:
@@ -84,7 +84,7 @@ cdef void connect_failed(session* s, int error) noexcept nogil:
     close(s.backend.fd)
     s.backend.fd = -1
     count(w, COUNT_DIAL_FAILED)
-    if balance_bad(s.engaged, w.now_ms):
+    if balance_bad(s.server.endpoints[s.attempt].known, w.now_ms):
         count(w, COUNT_EJECTED)
     connect_release(s)
     e = ring_begin(w, EVENT_DIAL_FAILED, 0)

@@ -134,6 +134,7 @@ cdef void begin(worker* w, warm_set* one) noexcept nogil:
     warm.wait_next = one.dialling
     one.dialling = warm
     error = connect_begin(warm, index)
+    connect_release(warm)               # nobody's session yet: it weighs on no balance
     if error == 0:
         wheel_set(warm, w.now_ms + w.current.connect_ms)
     else:
@@ -166,7 +167,6 @@ cdef void warm_event(session* s, unsigned int events) noexcept nogil:
     elif events & EPOLLOUT:
         one = set_of(s.owner, s.server)
         connect_done(s)
-        connect_release(s)              # nobody's session yet
         unlink(&one.dialling, s)
         move(s, STATE_WARM)
         one.pause_ms = 0
