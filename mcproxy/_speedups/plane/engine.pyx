@@ -587,6 +587,9 @@ cdef class Plane:
         for i in range(self.worker_count):
             worker_free(self.workers[i])
         self.worker_count = 0
+        if self.event_fd >= 0:
+            close(self.event_fd)
+            self.event_fd = -1
 
 
 cdef snapshot* snapshot_of(settings) except NULL:
