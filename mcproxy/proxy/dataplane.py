@@ -195,6 +195,8 @@ class DataPlane:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), drain)
         async with self._closing:  # two may stop it at once, the second in more of a hurry
+            if self._plane.closed:
+                return
             self._timer.cancel()
             self._loop.remove_reader(self._plane.fileno())
             await asyncio.to_thread(self._plane.close)
